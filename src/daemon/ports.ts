@@ -1,0 +1,156 @@
+/** What the daemon needs from the rooms around it. They implement these; the daemon never imports them. */
+import type { BindSpec } from '../core/endpoint.ts';
+import type { Fault, Result } from '../core/errors.ts';
+import type { Slot, TunnelEvent, TunnelId } from '../core/tunnel-event.ts';
+
+/** How one tunnel process is to connect. `authtoken` is a secret: it travels over the process's channel only. */
+export interface TunnelStart {
+  readonly tunnel: TunnelId;
+  readonly slot: Slot;
+  readonly generation: number;
+  readonly authtoken: string;
+  /** Milliseconds for connect(); on expiry the process is ended. */
+  readonly connectDeadlineMs: number;
+}
+
+/** A tunnel process that outlived its supervisor and was taken over. */
+export interface AdoptedTunnel {
+  readonly tunnel: TunnelId;
+  readonly pid: number;
+  readonly slot: Slot;
+  readonly generation: number;
+  readonly sessionId: string;
+  readonly connected: boolean;
+  readonly endpoints: readonly {
+    readonly spec: BindSpec;
+    readonly url: string;
+    readonly endpointId: string;
+    readonly serving: boolean;
+  }[];
+}
+
+/**
+ * Starts and commands tunnel processes. Every method returns at once; what comes of it arrives as a `TunnelEvent`,
+ * always: a process that misses a deadline is killed and `exited` follows.
+ */
+export interface Tunnels {
+  start(options: TunnelStart): void;
+  bind(tunnel: TunnelId, spec: BindSpec): void;
+  /** Takes one endpoint down: listener closed first, then streams drained up to `drainMs`, then `unbound`. */
+  unbind(tunnel: TunnelId, endpoint: string, drainMs: number): void;
+  /** Tells the process a new closing time for its life without a supervisor. */
+  setClosesAt(tunnel: TunnelId, endpoint: string, closesAtMs: number | null): void;
+  /** Closes every listener, drains up to `deadlineMs`, ends the process: `drained`, then `exited`. */
+  drain(tunnel: TunnelId, deadlineMs: number): void;
+  /** Ends the process without ceremony: `exited` follows. */
+  kill(tunnel: TunnelId): void;
+  /** Finds processes left by an earlier supervisor and takes them over; ones that do not answer are killed. */
+  adopt(): Promise<readonly AdoptedTunnel[]>;
+  /** Lets go of every process so that the next supervisor can adopt them. */
+  release(): Promise<void>;
+  onEvent(listener: (event: TunnelEvent) => void): void;
+  /** Facts for status and health: pid and resident bytes by tunnel. */
+  processes(): readonly { readonly tunnel: TunnelId; readonly pid: number }[];
+}
+
+/** Tries the edge's port by plain TCP: a hint that it may be back, never a proof. */
+export type ProbeEdge = (signal: AbortSignal) => Promise<boolean>;
+
+export type LinkState = 'connected' | 'connecting' | 'offline';
+
+export interface LinkStatus {
+  readonly state: LinkState;
+  /** URL without user info. */
+  readonly broker: string;
+  readonly protocol: 4 | 5 | null;
+  /** Epoch milliseconds of the last change of `state`. */
+  readonly sinceMs: number;
+  /** Connections made since start; the `n` of presence. */
+  readonly connects: number;
+  readonly lastError: Fault | null;
+  /** Filters that the broker refused, with what it said. */
+  readonly refusedFilters: readonly string[];
+}
+
+export interface InboundMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly retain: boolean;
+}
+
+export interface OutboundMessage {
+  readonly topic: string;
+  readonly payload: string;
+  readonly qos: 0 | 1;
+  readonly retain?: boolean;
+  /** Message expiry in seconds; used on MQTT 5 only. */
+  readonly expiryS?: number;
+  /** MQTT 5 correlation data and response topic of the command this answers. */
+  readonly correlation?: string;
+}
+
+export interface Link {
+  start(): void;
+  status(): LinkStatus;
+  /** The exact filters to hold; sent on every connect, and at once on change. */
+  subscribe(filters: readonly string[]): void;
+  /** Resolves when the broker has taken it (QoS 1: PUBACK); rejects with a `LockkeeperError` while there is no link. */
+  publish(message: OutboundMessage): Promise<void>;
+  /** Ends the connection in order, so that no will is sent. */
+  stop(): Promise<void>;
+}
+
+/** What the daemon gives the link. */
+export interface LinkHandlers {
+  /** Called before each connect: the will for this connection. */
+  will(connect: number): OutboundMessage;
+  /** Called once subscriptions stand; everything that is to be published first goes out here, in order. */
+  up(info: {
+    readonly connect: number;
+    readonly protocol: 4 | 5;
+    readonly sessionPresent: boolean;
+  }): Promise<void>;
+  /** PUBACK goes out only after the promise resolves. Must not reject. */
+  message(message: InboundMessage): Promise<void>;
+  changed(status: LinkStatus): void;
+}
+
+/** One authtoken on disk. `authtoken` is a secret. */
+export interface TokenSlot {
+  readonly generation: number;
+  readonly authtoken: string;
+  /** ngrok's credential id, where the sender told it. */
+  readonly credentialId: string;
+  /** First 8 hex digits of SHA-256 of the authtoken: shown in reports. */
+  readonly fingerprint: string;
+  readonly source: 'file' | 'rekey';
+  readonly state: 'candidate' | 'proved' | 'refused';
+}
+
+/** Phases of a swap as the vault remembers them over a power cut. */
+export interface SwapRecord {
+  readonly to: Slot;
+  readonly phase: 'staged' | 'committed';
+  /** Command that asked for it; empty when a changed token file did. */
+  readonly commandId: string;
+}
+
+export interface VaultState {
+  readonly a: TokenSlot | null;
+  readonly b: TokenSlot | null;
+  /** Slot in use: tried first at boot. */
+  readonly current: Slot;
+  readonly swap: SwapRecord | null;
+  /** Digest of the seed file when it was last read, so that a change is noticed. */
+  readonly seedDigest: string;
+}
+
+/** A document kept durably in the state folder. */
+export interface Store<T> {
+  /** Value in memory; what `load` found, or the initial value. */
+  get(): T;
+  /** Durable when it resolves `ok`; on a fault memory keeps the new value only if `keepInMemory`. */
+  save(value: T): Promise<Result<void>>;
+  /** What had to be repaired at load, if anything. */
+  readonly recovered: 'no' | 'slot' | 'lost';
+}
