@@ -1,0 +1,74 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { AgentPools } from './agent-pools.ts';
+import { badGateway, edgeAnswer, sendAnswer } from './answer.ts';
+import { answerVisitor, passInformation } from './answer-visitor.ts';
+import type { Exchange } from './exchange.ts';
+import { framingFields, framingOf, isReplayable, sendRequest } from './send-request.ts';
+import { failureAnswer } from './stream-failure.ts';
+import { passTrailers } from './trailers.ts';
+
+/** Sends a request to the agent over HTTP/1.1 and its answer to the visitor. */
+export const forward = (exchange: Exchange, pools: AgentPools): void => {
+  const { req, res, endpoint, head } = exchange;
+  const framing = framingOf(req.rawHeaders);
+  if (framing === 'unknown') {
+    sendAnswer(res, edgeAnswer(501, null, 'The edge knows no transfer coding but chunked.'));
+    return;
+  }
+  const canReplay = isReplayable(head.method, framing);
+
+  const attempt = (isFresh: boolean): void => {
+    let agent: ClientRequest;
+    try {
+      const pool = isFresh ? pools.fresh(endpoint) : pools.kept(endpoint);
+      agent = sendRequest(exchange, pool, framingFields(exchange, framing));
+    } catch {
+      sendAnswer(res, edgeAnswer(400, null, 'The request holds characters that it must not.'));
+      return;
+    }
+    let answer: IncomingMessage | null = null;
+    const leave = (): void => {
+      if (!res.writableFinished) agent.destroy();
+    };
+    res.once('close', leave);
+    agent.on('information', (info) => passInformation(res, info));
+    agent.on('response', (response) => {
+      answer = response;
+      answerVisitor(exchange, response);
+    });
+    // An upgrade that nobody asked for: the rest of the stream has no meaning.
+    agent.on('upgrade', (_response, stream) => {
+      stream.destroy();
+      sendAnswer(res, badGateway(head.host));
+    });
+    agent.on('error', (error) => {
+      res.off('close', leave);
+      if (answer !== null || res.headersSent) {
+        if (!res.writableEnded) res.destroy();
+        return;
+      }
+      if (agent.reusedSocket && canReplay && !res.destroyed) attempt(true);
+      else sendAnswer(res, failureAnswer(error, head.host));
+    });
+    sendBody(req, agent, framing === 'none');
+  };
+  attempt(!canReplay);
+};
+
+const sendBody = (req: IncomingMessage, agent: ClientRequest, isEmpty: boolean): void => {
+  if (isEmpty) {
+    req.resume();
+    agent.end();
+    return;
+  }
+  req.pipe(agent, { end: false });
+  req.on('end', () => {
+    passTrailers(req, agent);
+    agent.end();
+  });
+  req.on('error', () => agent.destroy());
+  agent.on('close', () => {
+    req.unpipe(agent);
+    req.resume();
+  });
+};

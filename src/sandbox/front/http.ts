@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { endsOf } from './address.ts';
+import { beginExchange, type FrontContext } from './exchange.ts';
+import { forward } from './forward.ts';
+
+/** The largest header of a request, bytes. */
+const MOST_HEADER_BYTES = 64 * 1024;
+/** A visitor has this long to send a request's header. */
+const HEADER_MS = 20_000;
+/** A connection may rest this long between two requests. */
+const KEEP_ALIVE_MS = 65_000;
+
+/** Settings of both HTTP servers: caps that keep one visitor from holding the edge's memory. */
+export const httpServerOptions: ServerOptions = {
+  maxHeaderSize: MOST_HEADER_BYTES,
+  headersTimeout: HEADER_MS,
+  // A body may take as long as it takes: it is back-pressured, not kept.
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  noDelay: true,
+};
+
+/** The handlers that make a Node HTTP server a front end of the edge. */
+export const serveHttp = (server: Server, scheme: 'http' | 'https', context: FrontContext): void => {
+  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    req.on('error', () => undefined);
+    res.on('error', () => undefined);
+    const exchange = beginExchange(context, { ...endsOf(req.socket), scheme }, req, res);
+    if (exchange !== null) forward(exchange, context.pools);
+  };
+  server.on('request', onRequest);
+  server.on('checkContinue', onRequest);
+  server.on('checkExpectation', onRequest);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseVisitor(error, socket));
+};
+
+/** Answers what is no HTTP with a bare status and closes. */
+const refuseVisitor = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  socket.on('error', () => undefined);
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  socket.end(`HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+    socket.destroy(),
+  );
+};
+
+const statusOf = (code: string | undefined): string => {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return '408 Request Timeout';
+  return '400 Bad Request';
+};
