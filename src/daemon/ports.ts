@@ -70,10 +70,19 @@ export interface LinkStatus {
   readonly lastError: Fault | null;
   /** Filters that the broker refused, with what it said. */
   readonly refusedFilters: readonly string[];
+  /**
+   * What is wrong with the link although it may be up: a refused filter, a denied topic, a client certificate that
+   * ends soon or does not fit its key, a second client with this id, a clock that makes certificates invalid. Each
+   * stands until it is over; the code and message make a condition.
+   */
+  readonly problems: readonly Fault[];
+  /** Whole days until the client certificate that the next connect would use ends; null without one. Negative when over. */
+  readonly certificateDaysLeft: number | null;
 }
 
 export interface InboundMessage {
   readonly topic: string;
+  /** At most 65,536 bytes whole; of a longer one only a beginning of more than 65,536 bytes. */
   readonly payload: Uint8Array;
   readonly retain: boolean;
 }
