@@ -79,4 +79,12 @@ export interface EndpointCounters {
   readonly upstreamFailures: number;
   /** Epoch milliseconds of the last byte in either direction; null before the first. */
   readonly lastActiveMs: number | null;
+  /**
+   * HTTP responses by the time from the end of the request's head to the response's head: one count for each bound of
+   * `LATENCY_BUCKETS_MS` (not cumulative), and one for everything above. Absent where nothing is metered.
+   */
+  readonly latency?: readonly number[];
 }
+
+/** Upper bounds, inclusive, of the latency counts. */
+export const LATENCY_BUCKETS_MS: readonly number[] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000];

@@ -17,7 +17,11 @@ export interface NgrokVerdict {
   readonly retryable: boolean;
 }
 
-type Row = readonly [code: FaultCode, cls: NgrokClass, numbers: readonly (number | readonly [number, number])[]];
+type Row = readonly [
+  code: FaultCode,
+  cls: NgrokClass,
+  numbers: readonly (number | readonly [number, number])[],
+];
 
 const TABLE: readonly Row[] = [
   ['NGROK_AUTH_REFUSED', 'F-cred', [105, 106, 107, 300, 4018]],
@@ -31,8 +35,43 @@ const TABLE: readonly Row[] = [
     'NGROK_CONFIG',
     'F-conf',
     [
-      100, 111, 112, 118, 122, 126, 127, 307, 309, 310, 311, 313, 314, 315, 317, 318, 319, 320, 322, 358, 394, 395, 15000,
-      15002, 15005, 15006, 15010, [326, 331], 347, 354, 355, 396, 397, 9026, 9027, [9028, 9038], 18019,
+      100,
+      111,
+      112,
+      118,
+      122,
+      126,
+      127,
+      307,
+      309,
+      310,
+      311,
+      313,
+      314,
+      315,
+      317,
+      318,
+      319,
+      320,
+      322,
+      358,
+      394,
+      395,
+      15000,
+      15002,
+      15005,
+      15006,
+      15010,
+      [326, 331],
+      347,
+      354,
+      355,
+      396,
+      397,
+      9026,
+      9027,
+      [9028, 9038],
+      18019,
     ],
   ],
   ['NGROK_NET', 'RS', [115, 116, 8014, 9040]],
