@@ -1,4 +1,5 @@
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
+import { pipeline, type Readable } from 'node:stream';
 import { badGateway, sendAnswer } from './answer.ts';
 import { type Exchange, judgeResponse } from './exchange.ts';
 import { endToEnd } from './forwarded.ts';
@@ -7,39 +8,59 @@ import { codingFor, encodedHeaders, encoder } from './modules/compression.ts';
 import type { ResponseHead } from './stages.ts';
 import { passTrailers } from './trailers.ts';
 
+/** The agent's answer, in whatever version of HTTP it came. */
+export interface AgentAnswer {
+  readonly status: number;
+  readonly statusText: string;
+  readonly fields: readonly string[];
+  readonly body: Readable;
+  /** The trailer fields, once the body has ended. */
+  readonly trailers: () => readonly string[];
+}
+
+/** An HTTP/1.1 answer. */
+export const fromHttp1 = (response: IncomingMessage): AgentAnswer => ({
+  status: response.statusCode ?? 502,
+  statusText: response.statusMessage ?? '',
+  fields: response.rawHeaders,
+  body: response,
+  trailers: () => response.rawTrailers,
+});
+
 /** Sends the agent's answer to the visitor, after the response stages had their say. */
-export const answerVisitor = (exchange: Exchange, response: IncomingMessage): void => {
+export const answerVisitor = (exchange: Exchange, from: AgentAnswer): void => {
   const { res, head } = exchange;
   const answer: ResponseHead = {
-    status: response.statusCode ?? 502,
-    statusText: response.statusMessage ?? '',
-    headers: endToEnd(response.rawHeaders),
+    status: from.status,
+    statusText: from.statusText,
+    headers: endToEnd(from.fields),
     codings: [],
   };
   const own = judgeResponse(exchange, answer);
   if (own !== null) {
-    response.resume();
+    from.body.resume();
     sendAnswer(res, own);
     return;
   }
   const coding = codingFor(head, answer);
   if (!begin(res, answer, coding === null ? answer.headers : encodedHeaders(answer.headers, coding))) {
-    response.destroy();
+    from.body.destroy();
     sendAnswer(res, badGateway(head.host));
     return;
   }
-  const body = coding === null ? response : response.pipe(encoder(coding));
-  body.pipe(res, { end: false });
+  // A body that breaks off must not look complete to the visitor.
+  const cut = (): void => {
+    res.destroy();
+  };
+  const body = coding === null ? from.body : pipeline(from.body, encoder(coding), () => undefined);
+  body.on('error', cut);
   body.on('end', () => {
-    passTrailers(response, res);
+    passTrailers(from.trailers(), res);
     res.end();
   });
-  body.on('error', () => res.destroy());
-  // A body that breaks off must not look complete to the visitor.
-  response.on('error', () => res.destroy());
+  body.pipe(res, { end: false });
   res.on('close', () => {
-    if (!response.complete) response.destroy();
-    if (body !== response) body.destroy();
+    if (!res.writableFinished) from.body.destroy();
   });
 };
 
@@ -57,14 +78,8 @@ const begin = (res: ServerResponse, answer: ResponseHead, fields: string[]): boo
 /** Hands an interim answer (100 and its like, never 101) to the visitor. */
 export const passInformation = (res: ServerResponse, info: InformationEvent): void => {
   if (res.headersSent || res.destroyed) return;
-  if (info.statusCode === 100) {
-    res.writeContinue();
-    return;
-  }
-  if (info.statusCode === 102) {
-    res.writeProcessing();
-    return;
-  }
+  if (info.statusCode === 100) res.writeContinue();
+  if (info.statusCode === 102) res.writeProcessing();
   const links = headerValues(info.rawHeaders, 'link');
   if (info.statusCode === 103 && links.length > 0) res.writeEarlyHints({ link: links });
 };

@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import type { Clock } from '../../core/clock.ts';
 import type { EdgeEndpoint, Refusal } from '../contract.ts';
 import type { Ends } from './address.ts';
 import { basicAuth } from './modules/basic-auth.ts';
@@ -9,7 +8,8 @@ import { headerEdits, splitField } from './modules/header-edits.ts';
 import { addressRefused, ipRestriction } from './modules/ip-restriction.ts';
 import { userAgentFilter } from './modules/user-agent-filter.ts';
 import { isOptions, numberAt, type Options, optionsAt, pemAt, stringAt, stringsAt } from './option-values.ts';
-import { compilePolicy, type PolicyLog } from './policy/compile.ts';
+import type { PolicyContext } from './policy/actions.ts';
+import { compilePolicy } from './policy/compile.ts';
 import { RefusedBind, refusal, refuse } from './refused-bind.ts';
 import type { RequestStage, ResponseStage } from './stages.ts';
 
@@ -31,12 +31,6 @@ export interface EndpointRules {
   readonly onResponse: readonly ResponseStage[];
 }
 
-/** What compiling needs from outside. */
-export interface RuleContext {
-  readonly clock: Clock;
-  readonly log: PolicyLog;
-}
-
 /** Modules that need a party on the internet or knowledge of its secrets; a bind that asks for one is refused. */
 const NOT_SUPPORTED = ['OAuth', 'OIDC', 'WebhookVerification', 'MutualTLSAtAgent'] as const;
 
@@ -45,7 +39,7 @@ export const compileRules = (
   proto: string,
   opts: Options,
   forwardsProto: string,
-  context: RuleContext,
+  context: PolicyContext,
 ): EndpointRules => {
   for (const module of NOT_SUPPORTED) {
     if (opts[module] !== undefined && opts[module] !== null && opts[module] !== false) {
@@ -65,6 +59,9 @@ export const compileRules = (
   if (proto === 'http' && clientCa !== null) refuse('Mutual TLS needs an https endpoint.');
   const addressStage: RequestStage = (_request, visit) =>
     isAdmitted(visit.clientIp) ? null : addressRefused(visit.clientIp);
+  if (proto === 'tls' && clientCa !== null && optionsAt(opts, 'TLSTermination') === null) {
+    refuse('MutualTLSAtEdge needs TLSTermination.');
+  }
   return {
     proxyProto: proxyProtoOf(opts),
     isHttp2: isHttp && isHttp2(forwardsProto),
@@ -83,7 +80,7 @@ export const checkRules = (
   proto: string,
   opts: Options,
   forwardsProto: string,
-  context: RuleContext,
+  context: PolicyContext,
 ): Refusal | null => {
   try {
     compileRules(proto, opts, forwardsProto, context);
@@ -95,7 +92,7 @@ export const checkRules = (
 };
 
 /** Rules by endpoint: compiled once, kept as long as the edge keeps the endpoint. */
-export const rulesByEndpoint = (context: RuleContext): ((endpoint: EdgeEndpoint) => EndpointRules) => {
+export const rulesByEndpoint = (context: PolicyContext): ((endpoint: EdgeEndpoint) => EndpointRules) => {
   const compiled = new WeakMap<EdgeEndpoint, EndpointRules>();
   return (endpoint) => {
     const known = compiled.get(endpoint);

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { EdgeEndpoint, EdgeState } from '../contract.ts';
+import type { Http2Agents } from './agent-http2.ts';
 import type { AgentPools } from './agent-pools.ts';
-import { type EdgeAnswer, offline, sendAnswer } from './answer.ts';
+import { type EdgeAnswer, edgeAnswer, offline, sendAnswer } from './answer.ts';
 import type { EndpointRules } from './endpoint-rules.ts';
 import { forwardedRequest } from './forwarded.ts';
 import { headerValue } from './header-list.ts';
@@ -14,6 +15,7 @@ export interface FrontContext {
   readonly edge: () => EdgeState;
   readonly rulesOf: (endpoint: EdgeEndpoint) => EndpointRules;
   readonly pools: AgentPools;
+  readonly http2: Http2Agents;
   readonly random: () => number;
 }
 
@@ -68,7 +70,11 @@ export const beginExchange = (
   return { req, res, endpoint, rules, visit, head };
 };
 
+const CERTIFICATE_WANTED = edgeAnswer(403, null, 'This endpoint asks for a client certificate.');
+
 const judge = (rules: EndpointRules, head: RequestHead, visit: Visit): EdgeAnswer | null => {
+  // Neither the plain port nor another server name is a way around the certificate.
+  if (rules.clientCa !== null && rules.clientCa !== visit.verifiedBy) return CERTIFICATE_WANTED;
   for (const stage of rules.onRequest) {
     const answer = stage(head, visit);
     if (answer !== null) return answer;

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { AgentPools } from './agent-pools.ts';
 import { badGateway, edgeAnswer, sendAnswer } from './answer.ts';
-import { answerVisitor, passInformation } from './answer-visitor.ts';
+import { answerVisitor, fromHttp1, passInformation } from './answer-visitor.ts';
 import type { Exchange } from './exchange.ts';
 import { framingFields, framingOf, isReplayable, sendRequest } from './send-request.ts';
 import { failureAnswer } from './stream-failure.ts';
@@ -34,7 +34,7 @@ export const forward = (exchange: Exchange, pools: AgentPools): void => {
     agent.on('information', (info) => passInformation(res, info));
     agent.on('response', (response) => {
       answer = response;
-      answerVisitor(exchange, response);
+      answerVisitor(exchange, fromHttp1(response));
     });
     // An upgrade that nobody asked for: the rest of the stream has no meaning.
     agent.on('upgrade', (_response, stream) => {
@@ -63,7 +63,7 @@ const sendBody = (req: IncomingMessage, agent: ClientRequest, isEmpty: boolean):
   }
   req.pipe(agent, { end: false });
   req.on('end', () => {
-    passTrailers(req, agent);
+    passTrailers(req.rawTrailers, agent);
     agent.end();
   });
   req.on('error', () => agent.destroy());

@@ -1,18 +1,16 @@
 import { createServer } from 'node:http';
-import type { AddressInfo, Server } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import type { EdgeState, FrontEnd } from '../contract.ts';
+import { createHttp2Agents } from './agent-http2.ts';
 import { createAgentPools } from './agent-pools.ts';
+import { createConnections } from './connections.ts';
 import { checkRules, rulesByEndpoint } from './endpoint-rules.ts';
 import type { FrontContext } from './exchange.ts';
 import { httpServerOptions, serveHttp } from './http.ts';
-import type { PolicyLog } from './policy/compile.ts';
-
-/** PEM of the pair that the https port shows for names under the sandbox's domain. */
-export interface FrontCertificates {
-  readonly cert: string;
-  readonly key: string;
-}
+import { createHttpsPort, type FrontCertificates } from './https.ts';
+import { closed, listening } from './listening.ts';
+import type { PolicyLog } from './policy/actions.ts';
+import { createTcpPorts } from './tcp.ts';
 
 export interface FrontEndOptions {
   readonly host: '127.0.0.1';
@@ -41,32 +39,32 @@ export const createFrontEnd = async (options: FrontEndOptions): Promise<RunningF
   const ruleContext = { clock: options.clock, log: options.log ?? (() => undefined) };
   const rulesOf = rulesByEndpoint(ruleContext);
   const pools = createAgentPools(options.clock, (endpoint) => rulesOf(endpoint).proxyProto);
-  const context: FrontContext = { edge: options.edge, rulesOf, pools, random: options.random };
+  const http2 = createHttp2Agents();
+  const context: FrontContext = { edge: options.edge, rulesOf, pools, http2, random: options.random };
+  const connections = createConnections();
   const http = createServer(httpServerOptions);
-  serveHttp(http, 'http', context);
-  const httpPort = await listen(http, options.host);
+  http.on('connection', (socket) => connections.take(socket));
+  serveHttp(http, 'http', context, null);
+  const https = createHttpsPort(context, options.certificates, connections, options.clock);
+  const tcp = createTcpPorts(options.host, context, connections);
+  const httpPort = await listening(http, options.host, 0);
+  const httpsPort = await listening(https, options.host, 0);
   return {
     httpPort,
-    httpsPort: 0,
+    httpsPort,
     httpUrl: `http://${options.host}:${httpPort}`,
-    httpsUrl: '',
-    openTcp: () => Promise.reject(new Error('not yet')),
-    closeTcp: () => Promise.resolve(),
+    httpsUrl: `https://${options.host}:${httpsPort}`,
+    openTcp: (port) => tcp.open(port),
+    closeTcp: (port) => tcp.close(port),
     checkBind: (proto, opts, forwardsProto) => checkRules(proto, opts, forwardsProto, ruleContext),
-    endpointGone: (endpoint) => pools.retire(endpoint),
+    endpointGone: (endpoint) => {
+      pools.retire(endpoint);
+      http2.retire(endpoint);
+    },
     close: async () => {
-      http.closeAllConnections();
-      await new Promise<void>((resolve) => http.close(() => resolve()));
+      await Promise.all([closed(http), closed(https), tcp.closeAll(), connections.destroyAll()]);
       pools.retireAll();
+      http2.retireAll();
     },
   };
 };
-
-const listen = (server: Server, host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });

@@ -2,8 +2,12 @@ import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { endsOf } from './address.ts';
+import { sendAnswer } from './answer.ts';
 import { beginExchange, type FrontContext } from './exchange.ts';
 import { forward } from './forward.ts';
+import { WEBSOCKET_EXPECTED } from './modules/websocket-tcp.ts';
+import type { Visit } from './stages.ts';
+import { isUpgradeWanted, serveUpgrade } from './upgrade.ts';
 
 /** The largest header of a request, bytes. */
 const MOST_HEADER_BYTES = 64 * 1024;
@@ -20,19 +24,32 @@ export const httpServerOptions: ServerOptions = {
   requestTimeout: 0,
   keepAliveTimeout: KEEP_ALIVE_MS,
   noDelay: true,
+  shouldUpgradeCallback: isUpgradeWanted,
 };
 
 /** The handlers that make a Node HTTP server a front end of the edge. */
-export const serveHttp = (server: Server, scheme: 'http' | 'https', context: FrontContext): void => {
+export const serveHttp = (
+  server: Server,
+  scheme: 'http' | 'https',
+  context: FrontContext,
+  verifiedBy: string | null,
+): void => {
+  const visitOf = (req: IncomingMessage): Visit => ({ ...endsOf(req.socket), scheme, verifiedBy });
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     req.on('error', () => undefined);
     res.on('error', () => undefined);
-    const exchange = beginExchange(context, { ...endsOf(req.socket), scheme }, req, res);
-    if (exchange !== null) forward(exchange, context.pools);
+    const exchange = beginExchange(context, visitOf(req), req, res);
+    if (exchange === null) return;
+    if (exchange.rules.isWebsocketToTcp) sendAnswer(res, WEBSOCKET_EXPECTED);
+    else if (exchange.rules.isHttp2) context.http2.forward(exchange);
+    else forward(exchange, context.pools);
   };
   server.on('request', onRequest);
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, first: Buffer) =>
+    serveUpgrade(context, visitOf(req), req, socket, first),
+  );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => refuseVisitor(error, socket));
 };
 

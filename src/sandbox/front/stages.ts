@@ -5,6 +5,8 @@ import type { HeaderList } from './header-list.ts';
 /** Who asks, and by which of the two ports. */
 export interface Visit extends Ends {
   readonly scheme: 'http' | 'https';
+  /** PEM of the authority that the visitor's certificate was checked against; null when none was asked for. */
+  readonly verifiedBy: string | null;
 }
 
 /** A request on its way to the agent. Stages replace `headers`; the rest stays as the visitor sent it. */
