@@ -68,7 +68,8 @@ export interface EdgeEndpoint {
   requests: number;
   /**
    * Opens one proxy stream. Half-open (`allowHalfOpen`), back-pressured by the agent's window; destroying it ends the
-   * stream in the way the protocol asks for. Rejects when the session is gone or its cap is reached.
+   * stream in the way the protocol asks for. Rejects when the session is gone or its cap is reached; the error's
+   * `code` is `STREAM_CAP` in the latter case, which a visitor over HTTP sees as 503 instead of 502.
    */
   open(visitor: Visitor): Promise<Duplex>;
 }
