@@ -17,17 +17,19 @@ export type Checked<T> =
 // The schemas use `required` and `pattern` inside `then` without repeating the type, as JSON Schema allows.
 const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, ownProperties: true });
 
+/** Members' names can come from the sender: shown only when they look like names, and are shorter than a token. */
+const isPrintableName = (name: unknown): name is string =>
+  typeof name === 'string' && /^[A-Za-z0-9_.-]{1,32}$/.test(name);
+const printableName = (name: unknown): string => (isPrintableName(name) ? name : 'an unknown member');
+
 /** `/args/0/lease_s` as `args[0].lease_s`. */
 const pathOf = (pointer: string): string =>
   pointer
     .split('/')
     .slice(1)
+    .map((part) => (isPrintableName(part) ? part : '?'))
     .map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : `${index === 0 ? '' : '.'}${part}`))
     .join('');
-
-/** A member's name comes from the sender: shown only when it looks like one. */
-const printableName = (name: unknown): string =>
-  typeof name === 'string' && /^[A-Za-z0-9_.-]{1,32}$/.test(name) ? name : 'an unknown member';
 
 const expectation = (error: ErrorObject): string => {
   const params = error.params as Readonly<Record<string, unknown>>;
