@@ -2,6 +2,7 @@
 import type { BindSpec } from '../core/endpoint.ts';
 import type { Fault, Result } from '../core/errors.ts';
 import type { Slot, TunnelEvent, TunnelId } from '../core/tunnel-event.ts';
+import type { ResultStatus } from '../protocol/result-schema.ts';
 
 /** How one tunnel process is to connect. `authtoken` is a secret: it travels over the process's channel only. */
 export interface TunnelStart {
@@ -53,8 +54,11 @@ export interface Tunnels {
   processes(): readonly { readonly tunnel: TunnelId; readonly pid: number }[];
 }
 
-/** Tries the edge's port by plain TCP: a hint that it may be back, never a proof. */
-export type ProbeEdge = (signal: AbortSignal) => Promise<boolean>;
+/**
+ * Tries the edge: `tcp` is its port open, `tls` does a handshake complete. A hint that it may be back, never a proof.
+ * Ends by itself within about two seconds.
+ */
+export type ProbeEdge = (depth: 'tcp' | 'tls') => Promise<boolean>;
 
 export type LinkState = 'connected' | 'connecting' | 'offline';
 
@@ -103,6 +107,8 @@ export interface Link {
   status(): LinkStatus;
   /** The exact filters to hold; sent on every connect, and at once on change. */
   subscribe(filters: readonly string[]): void;
+  /** Asks for the retained messages of one filter again. */
+  refresh(filter: string): Promise<void>;
   /** Resolves when the broker has taken it (QoS 1: PUBACK); rejects with a `LockkeeperError` while there is no link. */
   publish(message: OutboundMessage): Promise<void>;
   /** Ends the connection in order, so that no will is sent. */
@@ -162,4 +168,67 @@ export interface Store<T> {
   save(value: T): Promise<Result<void>>;
   /** What had to be repaired at load, if anything. */
   readonly recovered: 'no' | 'slot' | 'lost';
+}
+
+/** A new authtoken to try: `authtoken` is a secret. */
+export interface TokenCandidate {
+  readonly generation: number;
+  readonly authtoken: string;
+  readonly credentialId: string;
+  readonly source: 'file' | 'rekey';
+}
+
+/**
+ * The two token slots. Every method is durable when it resolves `ok`, and a power cut inside one leaves the state before
+ * or after it. The last token that worked is never given up.
+ */
+export interface TokenVault {
+  get(): VaultState;
+  /** Puts a candidate into the slot that is not current; resolves with that slot. */
+  stage(candidate: TokenCandidate, commandId: string): Promise<Result<Slot>>;
+  /** The staged slot becomes current; the swap stays on record as `committed`. */
+  commit(): Promise<Result<void>>;
+  /** Forgets the staged slot. */
+  rollback(): Promise<Result<void>>;
+  /** Ends a committed swap: nothing of the old slot runs any more. */
+  finish(): Promise<Result<void>>;
+  /** Makes the other slot current, outside a swap. */
+  fallBack(to: Slot): Promise<Result<void>>;
+  /** Notes what the edge said of a slot's token. No write when it is known already. */
+  mark(slot: Slot, state: 'proved' | 'refused'): Promise<Result<void>>;
+  /** The current token under a new generation: a rekey to the same token. */
+  renumber(generation: number): Promise<Result<void>>;
+}
+
+/** One command as the journal keeps it. */
+export interface JournalEntry {
+  readonly id: string;
+  readonly op: string;
+  readonly status: ResultStatus;
+  /** Ordinal of the last result sent for it. */
+  readonly n: number;
+  readonly code?: string;
+  readonly msg?: string;
+  readonly retryS?: number;
+  readonly out?: Readonly<Record<string, unknown>>;
+  /** Epoch seconds. */
+  readonly ts: number;
+  /** The command's `exp`, epoch seconds: it is not forgotten before. */
+  readonly expS: number;
+  /** SHA-256 of the body; names a poison message. */
+  readonly digest: string;
+  /** Times it was begun; a second crash on the same digest quarantines it. */
+  readonly attempts: number;
+  /** What is needed to judge it after a restart: endpoint name or generation. */
+  readonly target?: string;
+}
+
+export interface CommandJournal {
+  lookup(id: string): JournalEntry | undefined;
+  /** Durable when it resolves `ok`. `QUEUE_FULL` when no entry may be forgotten yet, `STORE_FAILED` otherwise. */
+  record(entry: JournalEntry): Promise<Result<void>>;
+  /** Entries without terminal status, oldest first. */
+  unfinished(): readonly JournalEntry[];
+  /** The newest terminal entries, newest first. */
+  newest(count: number): readonly JournalEntry[];
 }
