@@ -308,3 +308,9 @@ export const issued = (o: Observed, a: Action, id: TunnelId, generation: number,
       return o;
   }
 };
+
+/** Somebody asks for these endpoints anew: earlier refusals do not make them wait. */
+export const forgetRefusals = (o: Observed, names: readonly string[]): Observed => ({
+  ...o,
+  bindRefusals: o.bindRefusals.filter((r) => !names.includes(r.endpoint)),
+});

@@ -200,7 +200,7 @@ export interface TokenVault {
   renumber(generation: number): Promise<Result<void>>;
 }
 
-/** One command as the journal keeps it. */
+/** One command as the journal keeps it: its last known step. Times are epoch seconds. */
 export interface JournalEntry {
   readonly id: string;
   readonly op: string;
@@ -209,18 +209,15 @@ export interface JournalEntry {
   readonly n: number;
   readonly code?: string;
   readonly msg?: string;
-  readonly retryS?: number;
+  /** Terminal: the result's `out`. Before: what is needed to judge the command after a restart (`ep`, `gen`). */
   readonly out?: Readonly<Record<string, unknown>>;
-  /** Epoch seconds. */
   readonly ts: number;
-  /** The command's `exp`, epoch seconds: it is not forgotten before. */
+  /** The command's `exp`: it is not forgotten before. */
   readonly expS: number;
   /** SHA-256 of the body; names a poison message. */
   readonly digest: string;
   /** Times it was begun; a second crash on the same digest quarantines it. */
   readonly attempts: number;
-  /** What is needed to judge it after a restart: endpoint name or generation. */
-  readonly target?: string;
 }
 
 export interface CommandJournal {
@@ -230,5 +227,5 @@ export interface CommandJournal {
   /** Entries without terminal status, oldest first. */
   unfinished(): readonly JournalEntry[];
   /** The newest terminal entries, newest first. */
-  newest(count: number): readonly JournalEntry[];
+  last(count: number): readonly JournalEntry[];
 }

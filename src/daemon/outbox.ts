@@ -1,0 +1,81 @@
+/**
+ * What waits for the broker: results all of them, events in a ring whose oldest are dropped and counted. State
+ * (`reported`, `presence`) is not queued at all: the newest is sent when the link is back.
+ */
+import type { Link, OutboundMessage } from './ports.ts';
+
+/** Most events that wait, and their bytes. */
+export const MAX_EVENTS = 500;
+export const MAX_EVENT_BYTES = 256 * 1024;
+
+export interface Outbox {
+  result(message: OutboundMessage): void;
+  event(message: OutboundMessage): void;
+  /** Sends what waits, results first, in order; stops at the first that the link does not take. Single flight. */
+  flush(link: Pick<Link, 'publish'>): Promise<void>;
+  waiting(): number;
+  /** Events dropped since start. */
+  dropped(): number;
+}
+
+export const createOutbox = (): Outbox => {
+  const results: OutboundMessage[] = [];
+  const events: OutboundMessage[] = [];
+  let eventBytes = 0;
+  let dropped = 0;
+  let flushing: Promise<void> | undefined;
+
+  const sizeOf = (message: OutboundMessage): number => message.payload.length + message.topic.length;
+
+  const dropOldest = (): void => {
+    while (events.length > MAX_EVENTS || eventBytes > MAX_EVENT_BYTES) {
+      const oldest = events.shift();
+      if (oldest === undefined) return;
+      eventBytes -= sizeOf(oldest);
+      dropped++;
+    }
+  };
+
+  const drain = async (
+    queue: OutboundMessage[],
+    link: Pick<Link, 'publish'>,
+    sent: (m: OutboundMessage) => void,
+  ) => {
+    for (let head = queue[0]; head !== undefined; head = queue[0]) {
+      await link.publish(head);
+      // The ring may have dropped it while it was on its way.
+      if (queue[0] === head) {
+        queue.shift();
+        sent(head);
+      }
+    }
+  };
+
+  const flushAll = async (link: Pick<Link, 'publish'>): Promise<void> => {
+    try {
+      await drain(results, link, () => undefined);
+      await drain(events, link, (message) => {
+        eventBytes -= sizeOf(message);
+      });
+    } catch {
+      // The link went away: the rest waits for the next one.
+    }
+  };
+
+  return {
+    result: (message) => void results.push(message),
+    event: (message) => {
+      events.push(message);
+      eventBytes += sizeOf(message);
+      dropOldest();
+    },
+    flush: (link) => {
+      flushing ??= flushAll(link).finally(() => {
+        flushing = undefined;
+      });
+      return flushing;
+    },
+    waiting: () => results.length + events.length,
+    dropped: () => dropped,
+  };
+};

@@ -1,0 +1,71 @@
+/** The documents the daemon keeps in its state folder, and what makes each of them valid when it is read back. */
+import type { SavedOverride } from '../core/override.ts';
+import type { DesiredDocument } from '../protocol/desired-schema.ts';
+import { isSeqWindow, type SeqWindows } from '../protocol/seq-window.ts';
+import { checkDesired } from '../protocol/validate.ts';
+
+/** The desired document in force. */
+export interface DesiredRecord {
+  readonly document: DesiredDocument;
+  readonly digest: string;
+  /** Epoch milliseconds of its first acceptance; `ttl_s` counts from here. */
+  readonly acceptedAtMs: number;
+}
+
+/** What must survive a restart besides tokens, journal and documents. */
+export interface RuntimeRecord {
+  readonly overrides: readonly SavedOverride[];
+  /** ngrok's remote stop: closed until a command. */
+  readonly parked: boolean;
+  readonly windows: SeqWindows;
+  /** Highest time seen, epoch seconds: the clock is never believed to be before it. */
+  readonly floorS: number;
+  /** MQTT version that worked, by broker URL, and until when (epoch ms) it is not questioned. */
+  readonly proto: Readonly<Record<string, { readonly version: 4 | 5; readonly untilMs: number }>>;
+  /** Digests of commands that crashed the daemon twice. */
+  readonly poison: readonly string[];
+}
+
+/** Kept apart from the document, so that losing the document does not open the door to an older one. */
+export interface RevFloor {
+  readonly rev: number;
+}
+
+export const initialRuntime: RuntimeRecord = {
+  overrides: [],
+  parked: false,
+  windows: {},
+  floorS: 0,
+  proto: {},
+  poison: [],
+};
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isOverride = (value: unknown): value is SavedOverride =>
+  isRecord(value) &&
+  typeof value['endpoint'] === 'string' &&
+  (value['want'] === 'up' || value['want'] === 'down') &&
+  (value['endsAtWallMs'] === null || typeof value['endsAtWallMs'] === 'number') &&
+  (value['leftMs'] === null || typeof value['leftMs'] === 'number');
+
+export const readRuntime = (value: unknown): RuntimeRecord | undefined => {
+  if (!isRecord(value) || !Array.isArray(value['overrides']) || !value['overrides'].every(isOverride))
+    return undefined;
+  const { windows, floorS, proto, poison, parked } = value;
+  if (!isRecord(windows) || !Object.values(windows).every(isSeqWindow)) return undefined;
+  if (typeof floorS !== 'number' || typeof parked !== 'boolean' || !isRecord(proto) || !Array.isArray(poison))
+    return undefined;
+  return value as unknown as RuntimeRecord;
+};
+
+export const readDesired = (value: unknown): DesiredRecord | null | undefined => {
+  if (value === null) return null;
+  if (!isRecord(value) || typeof value['digest'] !== 'string' || typeof value['acceptedAtMs'] !== 'number')
+    return undefined;
+  return checkDesired(value['document']).ok ? (value as unknown as DesiredRecord) : undefined;
+};
+
+export const readRevFloor = (value: unknown): RevFloor | undefined =>
+  isRecord(value) && Number.isSafeInteger(value['rev']) ? (value as unknown as RevFloor) : undefined;

@@ -1,0 +1,226 @@
+/**
+ * The reconcile loop: wake, plan, issue, fold what comes back, wake again. It never learns why it was woken. Single
+ * flight: effects that must be durable (commit, rollback) are awaited, everything else returns at once and reports by
+ * event.
+ */
+import type { Action, ActionKind } from '../core/action.ts';
+import type { Clock } from '../core/clock.ts';
+import type { EndpointCounters } from '../core/endpoint.ts';
+import { initialObserved, type Observed, type TunnelView } from '../core/observed.ts';
+import { type Desired, plan } from '../core/plan.ts';
+import { forgetSlot, issued, type Moment, reduce, reduceNetworkChange, reduceProbe } from '../core/reduce.ts';
+import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
+import type { Log } from './log.ts';
+import type { AdoptedTunnel, ProbeEdge, TokenVault, Tunnels } from './ports.ts';
+
+export interface SupervisorOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tunnels: Tunnels;
+  readonly vault: TokenVault;
+  readonly probe: ProbeEdge;
+  /** Desired state as of now; asked at every round. */
+  desired(): Desired;
+  /** Milliseconds a drain may take; `config.drain.deadlineS`. */
+  readonly drainMs: number;
+  /** Observed state changed, or a round was planned. */
+  changed(): void;
+  /** Every event after it was folded, for those who count, report or measure. */
+  onEvent(event: TunnelEvent, before: Observed): void;
+  /** Every action as it is issued. */
+  onAction(action: Action): void;
+}
+
+export interface Supervisor {
+  /** Something may have changed: plan again. */
+  wake(): void;
+  observed(): Observed;
+  counters(): ReadonlyMap<string, Readonly<Record<string, EndpointCounters>>>;
+  networkChanged(): void;
+  /** A slot holds another token now: what was said of the old one is forgotten. */
+  slotChanged(slot: Slot): void;
+  /** A command asks for these endpoints: earlier refusals do not make them wait. */
+  askedAgain(endpoints: readonly string[]): void;
+  adopt(adopted: readonly AdoptedTunnel[], keyOf: (adopted: AdoptedTunnel, name: string) => string): void;
+  /** Plans no more; running processes are left as they are. */
+  halt(): void;
+}
+
+/** Names for tunnel processes; the number goes on over restarts so that an adopted one never clashes. */
+const tunnelName = (n: number): string => `t${n}`;
+
+type Executors = {
+  readonly [K in ActionKind]: (action: Extract<Action, { kind: K }>) => Promise<void> | void;
+};
+
+export const createSupervisor = (options: SupervisorOptions): Supervisor => {
+  const { clock, log, tunnels, vault } = options;
+  let observed = initialObserved(clock.now());
+  const counters = new Map<string, Readonly<Record<string, EndpointCounters>>>();
+  let nextTunnel = Math.floor(clock.wall() / 1000) % 1_000_000_000;
+  let isDirty = false;
+  let isRunning = false;
+  let isHalted = false;
+  let cancelTimer: (() => void) | undefined;
+
+  const moment = (): Moment => ({ now: clock.now(), random01: clock.random() });
+
+  const startTunnel = (id: string, action: Extract<Action, { kind: 'start' }>): void => {
+    const slot = vault.get()[action.slot];
+    if (slot === null) return;
+    tunnels.start({
+      tunnel: id,
+      slot: action.slot,
+      generation: slot.generation,
+      authtoken: slot.authtoken,
+      connectDeadlineMs: action.connectDeadlineMs,
+    });
+  };
+
+  const probe = async (depth: 'tcp' | 'tls'): Promise<void> => {
+    const answered = await options.probe(depth).catch(() => false);
+    observed = reduceProbe(observed, depth, answered, moment());
+    wake();
+  };
+
+  /** The vault said no: the swap cannot go on, but service can. The next round tries again after a pause. */
+  const settleVault = async (what: string, step: Promise<{ readonly ok: boolean }>): Promise<void> => {
+    const result = await step;
+    if (result.ok) return;
+    log.error({ step: what }, 'token vault cannot be written');
+    await new Promise<void>((resolve) => clock.after(1000, resolve));
+  };
+
+  const executors: Executors = {
+    start: () => undefined,
+    bind: (a) => tunnels.bind(a.tunnel, a.spec),
+    unbind: (a) => tunnels.unbind(a.tunnel, a.endpoint, options.drainMs),
+    drain: (a) => tunnels.drain(a.tunnel, options.drainMs),
+    kill: (a) => tunnels.kill(a.tunnel),
+    probe: (a) => void probe(a.depth),
+    commit: () => settleVault('commit', vault.commit()),
+    rollback: async () => {
+      const staged = vault.get().swap?.to;
+      await settleVault('rollback', vault.rollback());
+      if (staged !== undefined) observed = forgetSlot(observed, staged);
+    },
+    'break-first': () => undefined,
+    'finish-swap': () => settleVault('finish', vault.finish()),
+    'fall-back': (a) => settleVault('fall back', vault.fallBack(a.to)),
+  };
+
+  const execute = async (action: Action): Promise<void> => {
+    const id = action.kind === 'start' ? tunnelName(nextTunnel++) : '';
+    const generation = action.kind === 'start' ? (vault.get()[action.slot]?.generation ?? 0) : 0;
+    log.debug({ action: action.kind, ...('tunnel' in action ? { tunnel: action.tunnel } : {}) }, 'action');
+    observed = issued(observed, action, id, generation, clock.now());
+    if (action.kind === 'start') startTunnel(id, action);
+    await (executors[action.kind] as (a: Action) => Promise<void> | void)(action);
+    options.onAction(action);
+  };
+
+  const round = async (): Promise<void> => {
+    const next = plan(options.desired(), observed, clock.now());
+    for (const action of next.actions) await execute(action);
+    if (next.actions.length > 0) isDirty = true;
+    cancelTimer?.();
+    cancelTimer =
+      next.wakeAt === null ? undefined : clock.after(Math.max(1, next.wakeAt - clock.now()), wake);
+    options.changed();
+  };
+
+  const drive = async (): Promise<void> => {
+    isRunning = true;
+    while (isDirty && !isHalted) {
+      isDirty = false;
+      try {
+        await round();
+      } catch (error) {
+        // A bug in one round must not end the loop: the box has to come back by itself.
+        log.error({ err: error }, 'reconcile round failed');
+        cancelTimer?.();
+        cancelTimer = clock.after(1000, wake);
+        break;
+      }
+    }
+    isRunning = false;
+  };
+
+  const wake = (): void => {
+    isDirty = true;
+    if (!isRunning && !isHalted) void drive();
+  };
+
+  tunnels.onEvent((event) => {
+    const before = observed;
+    observed = reduce(observed, event, moment());
+    if (event.type === 'counters') counters.set(event.tunnel, event.endpoints);
+    options.onEvent(event, before);
+    if (event.type === 'exited') counters.delete(event.tunnel);
+    if (event.type === 'counters' || event.type === 'heartbeat') options.changed();
+    else wake();
+  });
+
+  const adoptOne = (a: AdoptedTunnel, keyOf: (a: AdoptedTunnel, name: string) => string): TunnelView => {
+    const now = clock.now();
+    return {
+      id: a.tunnel,
+      slot: a.slot,
+      generation: a.generation,
+      epoch: 0,
+      pid: a.pid,
+      phase: a.connected ? 'connected' : 'wobbling',
+      lostReason: null,
+      startedAt: now,
+      connectDeadlineMs: 0,
+      connectedAt: now,
+      sessionId: a.sessionId,
+      latencyMs: null,
+      fault: null,
+      cut: [],
+      endpoints: Object.fromEntries(
+        a.endpoints.map((e) => [
+          e.spec.name,
+          {
+            key: keyOf(a, e.spec.name),
+            phase: e.serving ? 'serving' : 'bound',
+            url: e.url,
+            endpointId: e.endpointId,
+            since: now,
+          },
+        ]),
+      ),
+    };
+  };
+
+  return {
+    wake,
+    observed: () => observed,
+    counters: () => counters,
+    networkChanged: () => {
+      observed = reduceNetworkChange(observed, clock.now());
+      wake();
+    },
+    slotChanged: (slot) => {
+      observed = forgetSlot(observed, slot);
+      wake();
+    },
+    askedAgain: (endpoints) => {
+      observed = forgetRefusals(observed, endpoints);
+    },
+    adopt: (adopted, keyOf) => {
+      const views = adopted.map((a) => adoptOne(a, keyOf));
+      const isUp = views.some((v) => v.phase === 'connected');
+      observed = {
+        ...observed,
+        tunnels: [...observed.tunnels, ...views],
+        ...(isUp ? { downSince: null, upSince: clock.now() } : {}),
+      };
+      wake();
+    },
+    halt: () => {
+      isHalted = true;
+      cancelTimer?.();
+    },
+  };
+};

@@ -1,0 +1,95 @@
+/** Swaps from the commands' side: one at a time, each with its end and its figures. The supervisor does the work. */
+import type { Action } from '../core/action.ts';
+import { type Fault, failed, ok, type Result } from '../core/errors.ts';
+import { tunnelFor } from '../core/observed.ts';
+import type { Intent } from './intent.ts';
+import type { TokenCandidate, TokenVault } from './ports.ts';
+import type { Supervisor } from './supervisor.ts';
+import type { SwapFigures, SwapMeter } from './swap-meter.ts';
+import type { Waiter } from './waiter.ts';
+
+export interface SwapEnd {
+  /** Why it was rolled back; null when the new token is in use. */
+  readonly fault: Fault | null;
+  readonly figures: SwapFigures;
+}
+
+export interface Swaps {
+  /** Waits for its turn; the returned function ends it. Null when the signal aborted first. */
+  turn(signal: AbortSignal): Promise<(() => void) | null>;
+  /** Stages the candidate and resolves when it is in use and the old session drained, or rolled back. */
+  swap(candidate: TokenCandidate, commandId: string, breakFirst: boolean): Promise<Result<SwapEnd>>;
+  /** One session, of the newest epoch, serving all that is wanted, and no other process. */
+  isSteady(): boolean;
+  onAction(action: Action): void;
+}
+
+export interface SwapsOptions {
+  readonly vault: TokenVault;
+  readonly intent: Intent;
+  readonly waiter: Waiter;
+  readonly meter: SwapMeter;
+  supervisor(): Supervisor;
+  totalRequests(): number;
+}
+
+/** Far beyond every deadline inside: staging, proof, drain. */
+const NEVER_MS = 2_000_000_000;
+
+export const createSwaps = (options: SwapsOptions): Swaps => {
+  const { vault, intent, waiter, meter } = options;
+  let queue: Promise<void> = Promise.resolve();
+  let rolledBack: Fault | null = null;
+
+  const turn: Swaps['turn'] = async (signal) => {
+    let release: () => void = () => undefined;
+    const before = queue;
+    queue = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const aborted = new Promise<'aborted'>((resolve) => {
+      if (signal.aborted) resolve('aborted');
+      else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
+    });
+    if ((await Promise.race([before, aborted])) === 'aborted') {
+      void before.then(release);
+      return null;
+    }
+    return release;
+  };
+
+  const swap: Swaps['swap'] = async (candidate, commandId, breakFirst) => {
+    // A swap that a changed token file began, or that a restart found half done, ends first.
+    await waiter.until(() => (vault.get().swap === null ? true : undefined), NEVER_MS);
+    const staged = await vault.stage(candidate, commandId);
+    if (!staged.ok) return failed(staged.fault);
+    rolledBack = null;
+    intent.swapBegins(breakFirst);
+    meter.begin(options.totalRequests());
+    options.supervisor().slotChanged(staged.value);
+    await waiter.until(() => (vault.get().swap === null ? true : undefined), NEVER_MS);
+    return ok({ fault: rolledBack, figures: meter.end(options.totalRequests()) });
+  };
+
+  return {
+    turn,
+    swap,
+    isSteady: () => {
+      const { desired } = intent.read();
+      const observed = options.supervisor().observed();
+      const current = tunnelFor(observed, desired.current, desired.epoch);
+      return (
+        current?.phase === 'connected' &&
+        observed.tunnels.length === 1 &&
+        [...desired.endpoints].every(([name, { key }]) => {
+          const view = current.endpoints[name];
+          return view?.key === key && (view.phase === 'serving' || view.phase === 'bound');
+        })
+      );
+    },
+    onAction: (action) => {
+      if (action.kind === 'rollback') rolledBack = action.fault;
+      if (action.kind === 'break-first') intent.breakFirst();
+    },
+  };
+};
