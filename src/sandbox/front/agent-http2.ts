@@ -1,11 +1,12 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import type { EdgeEndpoint } from '../contract.ts';
-import { badGateway, edgeAnswer, sendAnswer } from './answer.ts';
+import { edgeAnswer, sendAnswer } from './answer.ts';
 import { answerVisitor } from './answer-visitor.ts';
 import type { Exchange } from './exchange.ts';
 import { headerMap, headerTokens, headerValue } from './header-list.ts';
 import { openStream } from './open-stream.ts';
 import { framingOf, isReplayable } from './send-request.ts';
+import { socketOver } from './socket-bridge.ts';
 import { failureAnswer } from './stream-failure.ts';
 
 /** The way to agents whose endpoint asked for HTTP/2: one session with prior knowledge, on one proxy stream. */
@@ -23,7 +24,8 @@ export const createHttp2Agents = (): Http2Agents => {
     const { endpoint, rules, visit } = exchange;
     const stream = await openStream(endpoint, visit, { proxyProto: rules.proxyProto, passthroughTls: false });
     stream.on('error', () => stream.destroy());
-    const session = connect(`http://${exchange.head.host}`, { createConnection: () => stream });
+    const socket = await socketOver(stream);
+    const session = connect(`http://${exchange.head.host}`, { createConnection: () => socket });
     session.on('error', () => session.destroy());
     session.on('close', () => stream.destroy());
     const forget = (): void => {
@@ -62,13 +64,15 @@ export const createHttp2Agents = (): Http2Agents => {
         trailers: () => trailers,
       });
     });
+    let failure = new Error('The agent closed the HTTP/2 stream.');
     stream.on('error', (error) => {
+      failure = error;
+    });
+    // A cancelled stream closes without an error.
+    stream.on('close', () => {
       if (isAnswered) return;
       if (kept !== undefined && isReplayable(head.method, framing) && !res.destroyed) run(exchange, true);
-      else sendAnswer(res, failureAnswer(error, head.host));
-    });
-    stream.on('close', () => {
-      if (!isAnswered && stream.rstCode === 0) sendAnswer(res, badGateway(head.host));
+      else sendAnswer(res, failureAnswer(failure, head.host));
     });
     res.once('close', () => {
       if (!res.writableFinished) stream.close();
