@@ -1,0 +1,318 @@
+import type { Listener, Session } from '@ngrok/ngrok';
+import type { Clock } from '../core/clock.ts';
+import type { BindSpec, EndpointCounters } from '../core/endpoint.ts';
+import { fault, type Result } from '../core/errors.ts';
+import type { CutStreams, TunnelId } from '../core/tunnel-event.ts';
+import { bindEndpoint, checkDirect, directUrl, publicAddress } from './bind-endpoint.ts';
+import type { ProcessEvent, Snapshot } from './messages.ts';
+import { createStreamBudget } from './relay/budget.ts';
+import { createBufferPool } from './relay/buffer-pool.ts';
+import { createEndpointRelay, type EndpointRelay } from './relay/endpoint-relay.ts';
+import { relayPath } from './run-dir.ts';
+import { sdkFault } from './sdk-errors.ts';
+import { within } from './within.ts';
+
+const BIND_DEADLINE_MS = 15_000;
+const CLOSE_DEADLINE_MS = 10_000;
+/** The SDK drops connections that arrive in the milliseconds after a bind answer. */
+const SETTLE_MS = 1_000;
+const SWEEP_MS = 2_000;
+/** A request that the edge sent just before it took the endpoint down is on its way for so long at most. */
+const QUIET_MS = 250;
+const DRAIN_LOOK_MS = 50;
+/** How long ended connections may take to hand over what they hold, once no request is under way. */
+const FLUSH_MS = 2_000;
+
+const READ_BUFFER_BYTES = 65_536;
+const IDLE_READ_BUFFERS = 16;
+
+interface Endpoint {
+  spec: BindSpec;
+  readonly relay: EndpointRelay | null;
+  listener: Listener | null;
+  url: string;
+  endpointId: string;
+  isServing: boolean;
+  isClosing: boolean;
+}
+
+export interface EndpointsOptions {
+  readonly tunnel: TunnelId;
+  readonly runDir: string;
+  readonly clock: Clock;
+  readonly emit: (event: ProcessEvent) => void;
+  readonly hasBeat: () => boolean;
+  /** An SDK call did not end in time. */
+  readonly onUnresponsive: () => void;
+}
+
+/** The endpoints of one tunnel process. */
+export interface Endpoints {
+  /** Binds after every bind asked for before it; the outcome is an event. */
+  bind(session: Session, spec: BindSpec): void;
+  /** Closes the listener, drains its streams up to `drainMs`, then `unbound`. Unknown or closing: nothing. */
+  unbind(name: string, drainMs: number): Promise<void>;
+  has(name: string): boolean;
+  setClosesAt(name: string, closesAtMs: number | null): void;
+  /** Takes down every endpoint and resolves with the streams that the deadline cut. */
+  drainAll(deadlineMs: number): Promise<readonly CutStreams[]>;
+  /** Unbinds what should have been closed by `wallMs`; only for a life without supervisor. */
+  enforceClosing(wallMs: number, drainMs: number): void;
+  /** A heartbeat came: endpoints that settled before it are serving now. */
+  beat(): void;
+  counters(): Readonly<Record<string, EndpointCounters>>;
+  snapshot(): Snapshot['endpoints'];
+  /** Remote addresses of the relays' connections, for those who look at sockets. */
+  remotes(): readonly string[];
+  repeat(): void;
+  /** Endpoints bound, being bound or draining. */
+  readonly size: number;
+}
+
+/** Makes the set of endpoints, empty. */
+export const createEndpoints = (options: EndpointsOptions): Endpoints => {
+  const { clock, emit } = options;
+  const endpoints = new Map<string, Endpoint>();
+  /** Those taken down whose streams still drain; their name may be bound anew. */
+  const draining = new Set<Endpoint>();
+  const buffers = createBufferPool(READ_BUFFER_BYTES, IDLE_READ_BUFFERS);
+  const budget = createStreamBudget(clock, (on, refused) => emit({ type: 'saturated', on, refused }));
+  let serial = 0;
+  let isEnding = false;
+  let queue: Promise<void> = Promise.resolve();
+
+  const relays = (): EndpointRelay[] =>
+    [...endpoints.values(), ...draining].flatMap(({ relay }) => (relay === null ? [] : [relay]));
+
+  const sweep = (): void => {
+    for (const relay of relays()) relay.sweep();
+    budget.tick();
+    clock.after(SWEEP_MS, sweep);
+  };
+  clock.after(SWEEP_MS, sweep);
+
+  const makeRelay = (spec: BindSpec, path: string): EndpointRelay =>
+    createEndpointRelay({
+      spec,
+      path,
+      clock,
+      buffers,
+      budget,
+      makeRoom: () => relays().some((relay) => relay.evictIdle()),
+      onUpstream: (problem) => emit({ type: 'upstream', endpoint: spec.name, fault: problem }),
+    });
+
+  const refuse = (spec: BindSpec, result: Extract<Result<never>, { ok: false }>): void =>
+    emit({ type: 'bind-failed', endpoint: spec.name, fault: result.fault });
+
+  const serveWhenSettled = (endpoint: Endpoint): void => {
+    const isCurrent = endpoints.get(endpoint.spec.name) === endpoint && !endpoint.isClosing;
+    if (!isCurrent || endpoint.isServing || !options.hasBeat()) return;
+    endpoint.isServing = true;
+    emit({ type: 'serving', endpoint: endpoint.spec.name });
+  };
+
+  /** `join()` rejects when the edge ends the endpoint; of our own close it resolves. */
+  const watchStop = async (endpoint: Endpoint, listener: Listener): Promise<void> => {
+    let stopped = fault('NGROK_NET', 'The listener of the endpoint ended by itself.', true);
+    try {
+      await listener.join();
+    } catch (error) {
+      stopped = sdkFault(error, 'stopped');
+    }
+    const { name } = endpoint.spec;
+    if (endpoint.isClosing || endpoints.get(name) !== endpoint) return;
+    endpoint.isClosing = true;
+    endpoints.delete(name);
+    emit({ type: 'endpoint-stopped', endpoint: name, fault: stopped });
+    await drainOne(endpoint, CLOSE_DEADLINE_MS);
+  };
+
+  const open = async (session: Session, spec: BindSpec): Promise<void> => {
+    const { name } = spec;
+    if (isEnding) {
+      refuse(spec, { ok: false, fault: fault('CANCELLED', 'The tunnel process is ending.', true) });
+      return;
+    }
+    if (endpoints.has(name)) {
+      refuse(spec, { ok: false, fault: fault('INTERNAL', `Endpoint ${name} is bound already.`, false) });
+      return;
+    }
+    const place = publicAddress(spec);
+    if (!place.ok) {
+      refuse(spec, place);
+      return;
+    }
+    const isDirect = spec.metering === 'off';
+    const direct = isDirect ? checkDirect(spec) : null;
+    if (direct !== null) {
+      refuse(spec, { ok: false, fault: direct });
+      return;
+    }
+    serial += 1;
+    const path = relayPath(options.runDir, options.tunnel, serial, name);
+    const relay = isDirect ? null : makeRelay(spec, path);
+    const endpoint: Endpoint = {
+      spec,
+      relay,
+      listener: null,
+      url: '',
+      endpointId: '',
+      isServing: false,
+      isClosing: false,
+    };
+    try {
+      await relay?.listen();
+    } catch {
+      refuse(spec, {
+        ok: false,
+        fault: fault('INTERNAL', `Endpoint ${name}: its relay cannot listen.`, true),
+      });
+      return;
+    }
+    endpoints.set(name, endpoint);
+    const giveUp = (result: Extract<Result<never>, { ok: false }>): void => {
+      if (endpoints.get(name) === endpoint) endpoints.delete(name);
+      relay?.close();
+      if (!endpoint.isClosing) refuse(spec, result);
+    };
+    let binding: Promise<Listener>;
+    try {
+      binding = bindEndpoint(session, spec, isDirect ? directUrl(spec) : `unix:${path}`);
+    } catch (error) {
+      giveUp({ ok: false, fault: sdkFault(error, 'bind') });
+      return;
+    }
+    const outcome = await within(clock, BIND_DEADLINE_MS, binding);
+    if (outcome.kind === 'rejected') {
+      giveUp({ ok: false, fault: sdkFault(outcome.error, 'bind') });
+      return;
+    }
+    if (outcome.kind === 'expired') {
+      // A late success must not leave an endpoint that nobody knows of.
+      binding.then((late) => late.close()).catch(() => undefined);
+      giveUp({
+        ok: false,
+        fault: fault('NGROK_NET', `The edge did not answer the bind of endpoint ${name} in time.`, true),
+      });
+      options.onUnresponsive();
+      return;
+    }
+    const listener = outcome.value;
+    endpoint.listener = listener;
+    endpoint.url = listener.url() ?? '';
+    endpoint.endpointId = listener.id();
+    if (endpoint.isClosing) {
+      await listener.close().catch(() => undefined);
+      return;
+    }
+    emit({ type: 'bound', endpoint: name, url: endpoint.url, endpointId: endpoint.endpointId });
+    watchStop(endpoint, listener).catch(() => undefined);
+    clock.after(SETTLE_MS, () => serveWhenSettled(endpoint));
+  };
+
+  const closeListener = async (endpoint: Endpoint): Promise<void> => {
+    if (endpoint.listener === null) return;
+    const outcome = await within(clock, CLOSE_DEADLINE_MS, endpoint.listener.close());
+    // The endpoint may still be routed to us: with its relay gone nobody gets through, and the process is to end.
+    if (outcome.kind === 'expired') options.onUnresponsive();
+  };
+
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));
+
+  /** Waits for the streams of an endpoint that is down at the edge; what is left at the deadline is cut and named. */
+  const drainOne = async (endpoint: Endpoint, drainMs: number): Promise<readonly CutStreams[]> => {
+    const { relay } = endpoint;
+    if (relay === null) {
+      // Nothing is known of an unmetered endpoint's streams: they get a moment, or what is allowed.
+      await pause(Math.min(drainMs, FLUSH_MS));
+      return [];
+    }
+    draining.add(endpoint);
+    const startedAtMs = clock.now();
+    const until = startedAtMs + drainMs;
+    const isQuiet = (): boolean =>
+      relay.inFlight().length === 0 && relay.quietMs() >= QUIET_MS && clock.now() - startedAtMs >= QUIET_MS;
+    while (!isQuiet() && clock.now() < until) await pause(Math.min(DRAIN_LOOK_MS, until - clock.now()));
+    const cut = relay.inFlight();
+    if (cut.length === 0) {
+      relay.endIdle();
+      const flushUntil = Math.min(until, clock.now() + FLUSH_MS);
+      while (relay.open > 0 && clock.now() < flushUntil) await pause(DRAIN_LOOK_MS);
+    }
+    relay.close();
+    draining.delete(endpoint);
+    return cut;
+  };
+
+  const takeDown = async (endpoint: Endpoint, drainMs: number): Promise<readonly CutStreams[]> => {
+    endpoint.isClosing = true;
+    await closeListener(endpoint);
+    if (endpoints.get(endpoint.spec.name) === endpoint) endpoints.delete(endpoint.spec.name);
+    return drainOne(endpoint, drainMs);
+  };
+
+  const unbind = async (name: string, drainMs: number): Promise<void> => {
+    const endpoint = endpoints.get(name);
+    if (endpoint === undefined || endpoint.isClosing) return;
+    const cut = await takeDown(endpoint, drainMs);
+    emit({ type: 'unbound', endpoint: name, cut });
+  };
+
+  return {
+    bind(session, spec) {
+      queue = queue.then(() => open(session, spec));
+    },
+    unbind,
+    has: (name) => endpoints.has(name),
+    setClosesAt(name, closesAtMs) {
+      const endpoint = endpoints.get(name);
+      if (endpoint !== undefined) endpoint.spec = { ...endpoint.spec, closesAtMs };
+    },
+    async drainAll(deadlineMs) {
+      isEnding = true;
+      const until = clock.now() + deadlineMs;
+      const all = [...endpoints.values()].filter(({ isClosing }) => !isClosing);
+      for (const endpoint of all) endpoint.isClosing = true;
+      await Promise.all(all.map(closeListener));
+      const older = [...draining];
+      const cuts = await Promise.all(
+        all.map((endpoint) => drainOne(endpoint, Math.max(0, until - clock.now()))),
+      );
+      endpoints.clear();
+      while (older.some((endpoint) => draining.has(endpoint)) && clock.now() < until)
+        await pause(DRAIN_LOOK_MS);
+      return cuts.flat();
+    },
+    enforceClosing(wallMs, drainMs) {
+      for (const [name, { spec }] of endpoints) {
+        if (spec.closesAtMs !== null && spec.closesAtMs <= wallMs) void unbind(name, drainMs);
+      }
+    },
+    beat() {
+      for (const endpoint of endpoints.values()) {
+        if (endpoint.listener !== null && !endpoint.isServing) {
+          clock.after(SETTLE_MS, () => serveWhenSettled(endpoint));
+        }
+      }
+    },
+    counters: () =>
+      Object.fromEntries(
+        [...endpoints.values()].flatMap(({ spec, relay }) =>
+          relay === null ? [] : [[spec.name, relay.counters()] as const],
+        ),
+      ),
+    snapshot: () =>
+      [...endpoints.values()].flatMap(({ spec, listener, url, endpointId, isServing, isClosing }) =>
+        listener === null || isClosing ? [] : [{ spec, url, endpointId, serving: isServing }],
+      ),
+    remotes: () => relays().flatMap((relay) => relay.remotes()),
+    repeat() {
+      budget.repeat();
+      for (const relay of relays()) relay.repeat();
+    },
+    get size() {
+      return endpoints.size + draining.size;
+    },
+  };
+};

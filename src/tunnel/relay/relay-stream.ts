@@ -1,0 +1,165 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '../../core/clock.ts';
+import type { Proto } from '../../core/endpoint.ts';
+import type { CutStreams } from '../../core/tunnel-event.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import type { Dialled, DialOptions } from './dial.ts';
+import type { EndpointCounts } from './endpoint-counts.ts';
+import { createHttpTracker } from './http-tracker.ts';
+import { refuseHttp } from './refuse-http.ts';
+
+/** An http connection without a request under way is closed after so long without a byte. */
+const IDLE_HTTP_MS = 120_000;
+/** A stream of which one side has ended is closed after so long without a byte. */
+const HALF_CLOSED_MS = 120_000;
+/** A request that neither gets nor sends a byte for so long belongs to a visitor who left without a word. */
+const STALLED_HTTP_MS = 900_000;
+
+/** One visitor's connection and the upstream's, joined. */
+export interface RelayStream {
+  readonly kind: CutStreams['kind'];
+  isInFlight(nowMs: number): boolean;
+  /** Monotonic time of the last byte in either direction. */
+  readonly lastByteAtMs: number;
+  /** Closes it when its rules say that nobody is there any more. */
+  sweep(nowMs: number): void;
+  /** Ends both directions after what was sent already. */
+  end(): void;
+  destroy(): void;
+}
+
+export interface RelayStreamOptions {
+  readonly proto: Proto;
+  readonly clock: Clock;
+  readonly counts: EndpointCounts;
+  readonly buffers: BufferPool;
+  readonly dial: (options: Pick<DialOptions, 'onread' | 'signal'>) => Promise<Dialled>;
+  /** Text of the answer that an http visitor gets when the upstream cannot be had. */
+  readonly refusal: (dialled: Extract<Dialled, { ok: false }>) => string;
+  readonly onClosed: () => void;
+}
+
+/** Joins an accepted, paused `visitor` to the upstream. */
+export const createRelayStream = (visitor: Socket, options: RelayStreamOptions): RelayStream => {
+  const { proto, clock, counts, buffers } = options;
+  const tracker = proto === 'http' ? createHttpTracker(counts) : null;
+  const aborter = new AbortController();
+  let upstream: Socket | null = null;
+  let lent: Buffer | null = null;
+  let lastByteAtMs = clock.now();
+  let visitorEnded = false;
+  let upstreamEnded = false;
+  let isRefusing = false;
+  let openSockets = 1;
+
+  const destroy = (): void => {
+    aborter.abort();
+    visitor.destroy();
+    upstream?.destroy();
+  };
+  const socketClosed = (): void => {
+    openSockets -= 1;
+    if (openSockets > 0) return;
+    // Only now does no read and no write use the buffer.
+    if (lent !== null) buffers.give(lent);
+    lent = null;
+    options.onClosed();
+  };
+
+  const fromVisitor = (chunk: Buffer): void => {
+    lastByteAtMs = clock.now();
+    counts.bytesIn(chunk.length);
+    tracker?.toUpstream(chunk, lastByteAtMs);
+    if (upstream !== null && !upstream.write(chunk)) visitor.pause();
+  };
+  const fromUpstream = (chunk: Buffer): void => {
+    lastByteAtMs = clock.now();
+    counts.bytesOut(chunk.length);
+    tracker?.toVisitor(chunk, lastByteAtMs);
+  };
+
+  /** Reads into one lent buffer: the next read waits until the last one was written. */
+  const onread = (): { buffer: Buffer; callback: (bytes: number, buffer: Uint8Array) => boolean } => {
+    lent ??= buffers.take();
+    return {
+      buffer: lent,
+      callback: (bytes, buffer) => {
+        const chunk = Buffer.from(buffer.buffer, buffer.byteOffset, bytes);
+        fromUpstream(chunk);
+        visitor.write(chunk, () => {
+          if (visitor.writableLength === 0) upstream?.resume();
+        });
+        return visitor.writableLength === 0;
+      },
+    };
+  };
+
+  const join = (socket: Socket): void => {
+    upstream = socket;
+    openSockets += 1;
+    socket.once('close', socketClosed);
+    socket.on('error', destroy);
+    socket.on('end', () => {
+      upstreamEnded = true;
+      lastByteAtMs = clock.now();
+      tracker?.upstreamEnded();
+      visitor.end();
+    });
+    socket.on('drain', () => visitor.resume());
+    if (lent === null) {
+      socket.on('data', (chunk: Buffer) => {
+        fromUpstream(chunk);
+        if (!visitor.write(chunk)) socket.pause();
+      });
+      visitor.on('drain', () => socket.resume());
+    } else socket.resume();
+    visitor.on('end', () => {
+      visitorEnded = true;
+      lastByteAtMs = clock.now();
+      socket.end();
+    });
+    visitor.on('data', fromVisitor);
+    visitor.resume();
+  };
+
+  visitor.once('close', socketClosed);
+  visitor.on('error', destroy);
+  void options.dial({ onread, signal: aborter.signal }).then((dialled) => {
+    if (visitor.destroyed) {
+      if (dialled.ok) dialled.socket.on('error', () => undefined).destroy();
+    } else if (dialled.ok) join(dialled.socket);
+    else if (tracker !== null) {
+      isRefusing = true;
+      refuseHttp(visitor, { text: options.refusal(dialled), tracker, counts, clock });
+    } else destroy();
+  });
+
+  const isInFlight = (nowMs: number): boolean => {
+    if (tracker === null || isRefusing) return true;
+    return tracker.isInFlight(nowMs) || visitor.writableLength > 0;
+  };
+
+  return {
+    get kind() {
+      if (proto !== 'http') return proto;
+      return tracker?.isUpgraded ? 'websocket' : 'http';
+    },
+    isInFlight,
+    get lastByteAtMs() {
+      return lastByteAtMs;
+    },
+    sweep(nowMs) {
+      const quietMs = nowMs - lastByteAtMs;
+      const isHalfClosed = visitorEnded !== upstreamEnded;
+      if (isHalfClosed && quietMs > HALF_CLOSED_MS) destroy();
+      else if (tracker === null || tracker.isUpgraded) return;
+      else if (!isInFlight(nowMs) && quietMs > IDLE_HTTP_MS) destroy();
+      else if (quietMs > STALLED_HTTP_MS) destroy();
+    },
+    end() {
+      visitor.end();
+      upstream?.end();
+    },
+    destroy,
+  };
+};
