@@ -12,7 +12,10 @@ export const socketOver = async (stream: Duplex): Promise<Socket> => {
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   const port = await listening(server, '127.0.0.1', 0);
   const near = connect({ port, host: '127.0.0.1', noDelay: true });
-  near.on('error', () => near.destroy());
+  near.on('error', () => {
+    near.destroy();
+    stream.destroy();
+  });
   server.on('connection', (far) => {
     far.on('error', () => far.destroy());
     // Some other program may have found the port in the meantime.
