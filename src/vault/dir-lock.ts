@@ -53,7 +53,7 @@ const quietly = async (work: Promise<unknown>): Promise<void> => {
 const freshName = (): string => `${TEMP_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}.sock`;
 
 /** Moves a dead holder's socket away. False when it turns out to be alive: then it is put back. */
-const clearStale = async (base: string): Promise<boolean> => {
+export const clearStale = async (base: string): Promise<boolean> => {
   const lockPath = join(base, LOCK_NAME);
   const aside = join(base, freshName());
   try {

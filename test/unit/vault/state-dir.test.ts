@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { clearStale } from '../../../src/vault/dir-lock.ts';
 import { mountPointsIn } from '../../../src/vault/mounted-files.ts';
 import { openStateDir, type StateDir } from '../../../src/vault/state-dir.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
@@ -120,6 +121,15 @@ describe('state folder', () => {
     holder.kill('SIGKILL');
     await once(holder, 'exit');
     expect(await faultOf(root)).toBe('');
+  });
+
+  it('stays with a holder whom a slower starter took for dead', async () => {
+    const dir = await mustOpen(root);
+    expect(await clearStale(root)).toBe(false);
+    expect(await faultOf(root)).toContain('another lockkeeperd is using it');
+    await dir.release();
+    expect(await clearStale(root)).toBe(true);
+    expect(await readdir(root)).toEqual([]);
   });
 
   it('may have a path longer than a socket address', async () => {
