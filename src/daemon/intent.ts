@@ -15,9 +15,10 @@ import {
   withoutOverride,
 } from '../core/override.ts';
 import type { Desired, WantedBind } from '../core/plan.ts';
+import type { Slot } from '../core/tunnel-event.ts';
 import type { ViewInputs } from '../core/view.ts';
 import { declared, nextChange, type Wanted, wantedAt } from '../core/wanted.ts';
-import type { Store, TokenVault } from './ports.ts';
+import type { Store, TokenVault, VaultState } from './ports.ts';
 import type { DesiredRecord, RuntimeRecord } from './records.ts';
 
 /** How long a staged token may take to prove itself. */
@@ -79,6 +80,11 @@ export const bindKey = (spec: Omit<BindSpec, 'closesAtMs'>): string => {
   const { name, proto, url, binding, metadata, pooling, metering, policy, upstream } = spec;
   return JSON.stringify([name, proto, url, binding, metadata, pooling, metering, policy, upstream]);
 };
+
+/** A slot beside the one in use is worth a try unless its token was refused before. */
+const isUsable = (state: VaultState, slot: Slot): boolean =>
+  state[slot] !== null &&
+  (slot === state.current || slot === state.swap?.to || state[slot]?.state !== 'refused');
 
 export const createIntent = (options: IntentOptions): Intent => {
   const { clock, runtime, document, vault } = options;
@@ -157,7 +163,7 @@ export const createIntent = (options: IntentOptions): Intent => {
         session: sessionWanted,
         endpoints,
         current: state.current,
-        usable: { a: state.a !== null, b: state.b !== null },
+        usable: { a: isUsable(state, 'a'), b: isUsable(state, 'b') },
         swap:
           state.swap === null
             ? null

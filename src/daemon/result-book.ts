@@ -147,7 +147,9 @@ export const createResultBook = (options: ResultBookOptions): ResultBook => {
         digest: '',
         attempts: 0,
       };
-      await record(entry, retryS);
+      // What may be sent again under its id is not remembered: a remembered end is final.
+      if (retryS === undefined) await record(entry);
+      else publish(entry, false, retryS);
     },
     repeat: (answer) => {
       const entry = journal.lookup(answer.id);

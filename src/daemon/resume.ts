@@ -22,11 +22,6 @@ export const judgeUnfinished = (
       'failed',
       fault('INTERNAL', 'This message ended the daemon twice and is not run again (POISON).', false),
     );
-  if (entry.status === 'accepted')
-    return endedWith(
-      'unknown',
-      fault('INTERNAL', 'The daemon was restarted before the command began; send it again.', false),
-    );
   const ep = entry.out?.['ep'];
   const gen = entry.out?.['gen'];
   if (entry.op === 'rekey' && typeof gen === 'number') {

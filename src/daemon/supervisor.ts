@@ -8,7 +8,15 @@ import type { Clock } from '../core/clock.ts';
 import type { EndpointCounters } from '../core/endpoint.ts';
 import { initialObserved, type Observed, type TunnelView } from '../core/observed.ts';
 import { type Desired, plan } from '../core/plan.ts';
-import { forgetSlot, issued, type Moment, reduce, reduceNetworkChange, reduceProbe } from '../core/reduce.ts';
+import {
+  forgetRefusals,
+  forgetSlot,
+  issued,
+  type Moment,
+  reduce,
+  reduceNetworkChange,
+  reduceProbe,
+} from '../core/reduce.ts';
 import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
 import type { Log } from './log.ts';
 import type { AdoptedTunnel, ProbeEdge, TokenVault, Tunnels } from './ports.ts';
@@ -36,6 +44,8 @@ export interface Supervisor {
   wake(): void;
   observed(): Observed;
   counters(): ReadonlyMap<string, Readonly<Record<string, EndpointCounters>>>;
+  /** Forgets one copy's counters: its totals were taken over. */
+  dropCounters(tunnel: string, endpoint: string): void;
   networkChanged(): void;
   /** A slot holds another token now: what was said of the old one is forgotten. */
   slotChanged(slot: Slot): void;
@@ -197,6 +207,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     wake,
     observed: () => observed,
     counters: () => counters,
+    dropCounters: (tunnel, endpoint) => {
+      const { [endpoint]: _, ...rest } = counters.get(tunnel) ?? {};
+      counters.set(tunnel, rest);
+    },
     networkChanged: () => {
       observed = reduceNetworkChange(observed, clock.now());
       wake();
