@@ -34,8 +34,8 @@ export interface ConnectionOptions {
   readonly keepAliveS: number;
   /** Null for a client whose absence nobody needs to know. */
   readonly will: OutboundMessage | null;
-  /** True starts without the session of an earlier connection and leaves none behind. */
-  readonly clean: boolean;
+  /** `resume` goes on with the broker's session, `fresh` throws an old one away first, `none` also leaves none behind. */
+  readonly session: 'resume' | 'fresh' | 'none';
 }
 
 /** A PUBLISH from the broker. */
@@ -82,7 +82,7 @@ const clientOptions = (o: ConnectionOptions): IClientOptions => ({
   protocolId: 'MQTT',
   protocolVersion: o.protocol,
   clientId: o.clientId,
-  clean: o.clean,
+  clean: o.session !== 'resume',
   keepalive: o.keepAliveS,
   reschedulePings: true,
   resubscribe: false,
@@ -96,7 +96,7 @@ const clientOptions = (o: ConnectionOptions): IClientOptions => ({
     ? {
         autoAssignTopicAlias: true,
         properties: {
-          ...(o.clean ? {} : { sessionExpiryInterval: SESSION_EXPIRY_S }),
+          ...(o.session === 'none' ? {} : { sessionExpiryInterval: SESSION_EXPIRY_S }),
           receiveMaximum: RECEIVE_MAXIMUM,
           maximumPacketSize: MAX_PAYLOAD_BYTES,
           topicAliasMaximum: 0,

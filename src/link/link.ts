@@ -30,6 +30,8 @@ const TICK_MS = 30_000;
 const LONGEST_HOLD_MS = 10_000;
 const OVERSIZE_WINDOW_MS = 600_000;
 const MOST_OVERSIZE = 3;
+/** A broker that keeps closing before it greets may choke on what it stored of our session. */
+const MOST_EARLY_CLOSES = 3;
 
 /** Ends of a connection that may be the answer to a subscription. */
 const SUBSCRIPTION_ENDS: ReadonlySet<FailureKind> = new Set<FailureKind>(['closed', 'refused', 'auth']);
@@ -89,6 +91,9 @@ export const createLink = (options: LinkOptions): Link => {
   let connects = 0;
   let lastError: Fault | null = null;
   let failure: Failure | null = null;
+  let earlyCloses = 0;
+  /** True after an end over a subscription: some brokers store the refused filter and choke on it at the next connect. */
+  let isSessionSuspect = false;
   let oversizeMs: readonly number[] = [];
   let isStopped = true;
   let cancelWait: (() => void) | null = null;
@@ -174,6 +179,7 @@ export const createLink = (options: LinkOptions): Link => {
     if (protocol.remembered !== null) protoMemory.set(target.shown, protocol.remembered);
     if (!(await c.run.sync()) || c !== current || isStopped) return;
     c.isReady = true;
+    isSessionSuspect = false;
     failure = null;
     enter('connected');
     log.info(
@@ -244,7 +250,7 @@ export const createLink = (options: LinkOptions): Link => {
         protocol: version,
         keepAliveS: config.keepAliveS,
         will: handlers.will(n),
-        clean: false,
+        session: isSessionSuspect || earlyCloses >= MOST_EARLY_CLOSES ? 'fresh' : 'resume',
       },
       {
         open: () => {
@@ -264,6 +270,8 @@ export const createLink = (options: LinkOptions): Link => {
           inbox.hold(true);
           inbox.clear();
           if (isStopped) return;
+          isSessionSuspect ||= isOverFilter;
+          earlyCloses = why.kind === 'closed-early' ? earlyCloses + 1 : 0;
           if (c.upAtMs === null) protocol = protocolFailed(protocol, version, why.kind);
           const upMs = c.upAtMs === null ? null : clock.now() - c.upAtMs;
           failed(isOverFilter ? { ...why, kind: 'refused' } : why, upMs);

@@ -25,8 +25,11 @@ const FLAPPING_FLOOR_MS = 5000;
 const STORM_TAKEOVERS = 3;
 const STORM_MIN_MS = 60_000;
 const STORM_MAX_MS = 600_000;
-/** A silent close followed by a lost session may be a restarted broker: it weighs less than a certain take-over. */
-const UNSURE_WEIGHT = 0.6;
+/**
+ * Many brokers do not tell a take-over. A silent close that the very next connect gets over was one, or a restart in
+ * just that moment; when our session is gone too, a restart is a little likelier.
+ */
+const SILENT_WEIGHT = { sessionPresent: 1, sessionLost: 0.75 } as const;
 
 export interface ReconnectState {
   /** Tries since the last connection that lasted. */
@@ -60,17 +63,18 @@ export interface Down {
 
 const recent = (atMs: number, now: number): boolean => now - atMs < WINDOW_MS;
 
-/** A connection was made. `sessionPresent` tells a take-over (it is there) from a restarted broker (often not). */
+const isStormy = (takeovers: ReconnectState['takeovers']): boolean =>
+  takeovers.reduce((sum, t) => sum + t.weight, 0) >= STORM_TAKEOVERS;
+
+/** A connection was made. A restarted broker often lost the session; after a take-over it is mostly there. */
 export const afterUp = (state: ReconnectState, atMs: number, sessionPresent: boolean): ReconnectState => {
   if (state.unexplainedMs === null) return state;
-  return {
-    ...state,
-    unexplainedMs: null,
-    takeovers: [
-      ...state.takeovers.filter((t) => recent(t.atMs, atMs)),
-      { atMs, weight: sessionPresent ? 1 : UNSURE_WEIGHT },
-    ],
-  };
+  const takeovers = [
+    ...state.takeovers.filter((t) => recent(t.atMs, atMs)),
+    { atMs, weight: SILENT_WEIGHT[sessionPresent ? 'sessionPresent' : 'sessionLost'] },
+  ];
+  // Said while the link stands, so that the news gets out before the next take-over.
+  return { ...state, unexplainedMs: null, takeovers, isDuplicate: state.isDuplicate || isStormy(takeovers) };
 };
 
 const jittered = (attempts: number, baseMs: number, capMs: number, random01: number): number =>
@@ -131,9 +135,7 @@ export const afterDown = (
     ...before.takeovers.filter((t) => recent(t.atMs, atMs)),
     ...(kind === 'taken-over' ? [{ atMs, weight: 1 }] : []),
   ];
-  const isStorm =
-    takeovers.reduce((sum, t) => sum + t.weight, 0) >= STORM_TAKEOVERS &&
-    (kind === 'taken-over' || (kind === 'closed' && upMs !== null));
+  const isStorm = isStormy(takeovers) && (kind === 'taken-over' || (kind === 'closed' && upMs !== null));
   const state: ReconnectState = {
     attempts: ladder.attempts + 1,
     certificateRefusals: kind === 'certificate' ? ladder.certificateRefusals + 1 : 0,

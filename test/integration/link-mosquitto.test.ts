@@ -1,7 +1,11 @@
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startLink } from '../support/link-world.ts';
+import { fastClock, startLink } from '../support/link-world.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { mqttPeer } from '../support/mqtt-peer.ts';
+import { spawnProgram } from '../support/spawn-node.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { place } from '../support/test-ca.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const DESIRED = 'lk1/acme/d/press-7/desired';
@@ -161,9 +165,31 @@ test('names a topic that the broker denies and leaves it alone', async () => {
   expect(world.link.status().problems).toMatchObject([{ code: 'BROKER_PUBLISH_DENIED' }]);
 });
 
-test('goes on without a filter that the broker refuses, and says which', async () => {
-  const broker = await startMosquitto({ extra: ['acl_file /dev/null'] });
-  const world = startLink({ url: broker.url });
-  await waitFor(() => world.ups.length === 1);
+test('reads the password again at each connect and says when it is refused', async () => {
+  const dir = await tempDir();
+  const hashes = join(dir, 'hashes');
+  const made = spawnProgram('mosquitto_passwd', ['-b', '-c', hashes, 'press-7', 'the right one']);
+  expect((await made.exit).code).toBe(0);
+  const broker = await startMosquitto({ passwordFile: hashes });
+  const passwordFile = await place(dir, 'password', 'the wrong one\n');
+  const world = startLink({ url: broker.url, username: 'press-7', passwordFile }, { clock: fastClock(20) });
+  await waitFor(() => world.link.status().problems.some((p) => p.code === 'BROKER_AUTH_REFUSED'));
+  expect(JSON.stringify(world.changes)).not.toContain('the wrong one');
+  await place(dir, 'password', 'the right one\r\n');
+  await waitFor(() => world.link.status().state === 'connected');
+  expect(world.link.status()).toMatchObject({ protocol: 5, problems: [] });
+});
+
+test('names a second client with its id and backs off, though the broker does not tell', async () => {
+  const broker = await startMosquitto();
+  const world = startLink({ url: broker.url }, { clock: fastClock(20) });
+  const isNamed = () => world.link.status().problems.some((p) => p.code === 'DUPLICATE_CLIENT');
+  for (let i = 0; i < 4; i += 1) {
+    await waitFor(() => world.link.status().state === 'connected');
+    const connects = world.ups.length;
+    await mqttPeer(broker.url, { clientId: 'press-7' });
+    await waitFor(() => world.ups.length > connects);
+  }
+  expect(isNamed()).toBe(true);
   expect(world.link.status().state).toBe('connected');
 });
