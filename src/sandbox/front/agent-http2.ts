@@ -4,10 +4,10 @@ import { edgeAnswer, sendAnswer } from './answer.ts';
 import { answerVisitor } from './answer-visitor.ts';
 import type { Exchange } from './exchange.ts';
 import { headerMap, headerTokens, headerValue } from './header-list.ts';
-import { openStream } from './open-stream.ts';
 import { framingOf, isReplayable } from './send-request.ts';
 import { socketOver } from './socket-bridge.ts';
 import { failureAnswer } from './stream-failure.ts';
+import type { StreamOpener } from './stream-opener.ts';
 
 /** The way to agents whose endpoint asked for HTTP/2: one session with prior knowledge, on one proxy stream. */
 export interface Http2Agents {
@@ -17,12 +17,15 @@ export interface Http2Agents {
   retireAll(): void;
 }
 
-export const createHttp2Agents = (): Http2Agents => {
+export const createHttp2Agents = (opener: StreamOpener): Http2Agents => {
   const sessions = new Map<EdgeEndpoint, ClientHttp2Session>();
 
   const connectNew = async (exchange: Exchange): Promise<ClientHttp2Session> => {
     const { endpoint, rules, visit } = exchange;
-    const stream = await openStream(endpoint, visit, { proxyProto: rules.proxyProto, passthroughTls: false });
+    const stream = await opener.open(endpoint, visit, {
+      proxyProto: rules.proxyProto,
+      passthroughTls: false,
+    });
     stream.on('error', () => stream.destroy());
     const socket = await socketOver(stream);
     const session = connect(`http://${exchange.head.host}`, { createConnection: () => socket });

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
 import type { EdgeEndpoint } from '../contract.ts';
 import type { Ends } from './address.ts';
-import { openStream } from './open-stream.ts';
+import type { StreamOpener } from './stream-opener.ts';
 
 /** Each idle stream takes one of the session's few hundred places. */
 const MOST_IDLE = 64;
@@ -32,15 +32,23 @@ const socketFace = (stream: Duplex): Duplex =>
 export class AgentPool extends Agent {
   readonly #endpoint: EdgeEndpoint;
   readonly #proxyProto: 0 | 1 | 2;
+  readonly #opener: StreamOpener;
   readonly #clock: Clock;
   /** Streams that no request uses, with what ends their time. */
   readonly #idle = new Map<Duplex, () => void>();
   #isGone: boolean = false;
 
-  constructor(endpoint: EdgeEndpoint, proxyProto: 0 | 1 | 2, clock: Clock, options: AgentOptions) {
+  constructor(
+    endpoint: EdgeEndpoint,
+    proxyProto: 0 | 1 | 2,
+    opener: StreamOpener,
+    clock: Clock,
+    options: AgentOptions,
+  ) {
     super({ maxFreeSockets: MOST_IDLE, scheduling: 'lifo', ...options });
     this.#endpoint = endpoint;
     this.#proxyProto = proxyProto;
+    this.#opener = opener;
     this.#clock = clock;
   }
 
@@ -54,7 +62,8 @@ export class AgentPool extends Agent {
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     const { ends } = options as AgentRequest;
-    openStream(this.#endpoint, ends, { proxyProto: this.#proxyProto, passthroughTls: false }).then(
+    const opening = { proxyProto: this.#proxyProto, passthroughTls: false };
+    this.#opener.open(this.#endpoint, ends, opening).then(
       (stream) => {
         stream.on('error', () => stream.destroy());
         stream.on('end', () => this.#end(stream));
@@ -68,6 +77,7 @@ export class AgentPool extends Agent {
 
   override keepSocketAlive(stream: Duplex): boolean {
     if (this.#isGone || stream.readableEnded || stream.destroyed) return false;
+    if (this.#opener.isShort(this.#endpoint.sessionId)) return false;
     this.#idle.set(
       stream,
       this.#clock.after(IDLE_MS, () => this.#end(stream)),
@@ -83,6 +93,11 @@ export class AgentPool extends Agent {
   /** Ends idle streams now, and those in use when their request is done. */
   retire(): void {
     this.#isGone = true;
+    this.endIdle();
+  }
+
+  /** Ends idle streams, to make room on the session. */
+  endIdle(): void {
     for (const stream of [...this.#idle.keys()]) this.#end(stream);
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { EdgeEndpoint } from '../contract.ts';
 import { AgentPool } from './agent-pool.ts';
+import type { StreamOpener } from './stream-opener.ts';
 
 /** The two ways to an endpoint's agent over HTTP/1.1. */
 interface Ways {
@@ -25,6 +26,7 @@ export interface AgentPools {
 /** With a PROXY header a stream belongs to one visitor, so it is never kept for another. */
 export const createAgentPools = (
   clock: Clock,
+  opener: StreamOpener,
   proxyProtoOf: (endpoint: EdgeEndpoint) => 0 | 1 | 2,
 ): AgentPools => {
   const pools = new Map<EdgeEndpoint, Ways>();
@@ -32,12 +34,18 @@ export const createAgentPools = (
     const known = pools.get(endpoint);
     if (known !== undefined) return known;
     const proxyProto = proxyProtoOf(endpoint);
-    const fresh = new AgentPool(endpoint, proxyProto, clock, { keepAlive: false });
-    const kept = proxyProto === 0 ? new AgentPool(endpoint, proxyProto, clock, { keepAlive: true }) : fresh;
+    const fresh = new AgentPool(endpoint, proxyProto, opener, clock, { keepAlive: false });
+    const kept =
+      proxyProto === 0 ? new AgentPool(endpoint, proxyProto, opener, clock, { keepAlive: true }) : fresh;
     const ways = { kept, fresh };
     pools.set(endpoint, ways);
     return ways;
   };
+  opener.onShort((sessionId) => {
+    for (const [endpoint, ways] of pools) {
+      if (endpoint.sessionId === sessionId) ways.kept.endIdle();
+    }
+  });
   const retire = (endpoint: EdgeEndpoint): void => {
     pools.get(endpoint)?.kept.retire();
     pools.delete(endpoint);

@@ -9,11 +9,13 @@ import { headerValue } from './header-list.ts';
 import { BREAKER_OPEN } from './modules/circuit-breaker.ts';
 import { hostName, httpMembers, pick } from './route.ts';
 import type { RequestHead, ResponseHead, Visit } from './stages.ts';
+import type { StreamOpener } from './stream-opener.ts';
 
 /** What the HTTP front ends share. */
 export interface FrontContext {
   readonly edge: () => EdgeState;
   readonly rulesOf: (endpoint: EdgeEndpoint) => EndpointRules;
+  readonly opener: StreamOpener;
   readonly pools: AgentPools;
   readonly http2: Http2Agents;
   readonly random: () => number;

@@ -10,6 +10,7 @@ import { httpServerOptions, serveHttp } from './http.ts';
 import { createHttpsPort, type FrontCertificates } from './https.ts';
 import { closed, listening } from './listening.ts';
 import type { PolicyLog } from './policy/actions.ts';
+import { createStreamOpener } from './stream-opener.ts';
 import { createTcpPorts } from './tcp.ts';
 
 export interface FrontEndOptions {
@@ -38,9 +39,10 @@ export interface RunningFrontEnd extends FrontEnd {
 export const createFrontEnd = async (options: FrontEndOptions): Promise<RunningFrontEnd> => {
   const ruleContext = { clock: options.clock, log: options.log ?? (() => undefined) };
   const rulesOf = rulesByEndpoint(ruleContext);
-  const pools = createAgentPools(options.clock, (endpoint) => rulesOf(endpoint).proxyProto);
-  const http2 = createHttp2Agents();
-  const context: FrontContext = { edge: options.edge, rulesOf, pools, http2, random: options.random };
+  const opener = createStreamOpener();
+  const pools = createAgentPools(options.clock, opener, (endpoint) => rulesOf(endpoint).proxyProto);
+  const http2 = createHttp2Agents(opener);
+  const context: FrontContext = { edge: options.edge, rulesOf, opener, pools, http2, random: options.random };
   const connections = createConnections();
   const http = createServer(httpServerOptions);
   http.on('connection', (socket) => connections.take(socket));

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import type { EdgeEndpoint } from '../contract.ts';
 import { type Ends, endsOf } from './address.ts';
 import type { EndpointRules } from './endpoint-rules.ts';
-import { openStream } from './open-stream.ts';
 import { splice } from './splice.ts';
+import type { StreamOpener } from './stream-opener.ts';
 
 /** Dead peers are noticed after about this long, ms. */
 const PROBE_MS = 30_000;
@@ -19,6 +19,7 @@ export const admit = (socket: Socket, endpoint: EdgeEndpoint, rules: EndpointRul
 
 /** Joins a visitor's connection with a stream of its own to the endpoint; closes it when none can be had. */
 export const joinRaw = (
+  opener: StreamOpener,
   socket: Socket,
   endpoint: EdgeEndpoint,
   rules: EndpointRules,
@@ -26,7 +27,7 @@ export const joinRaw = (
   passthroughTls: boolean,
 ): void => {
   socket.setKeepAlive(true, PROBE_MS);
-  openStream(endpoint, ends, { proxyProto: rules.proxyProto, passthroughTls }).then(
+  opener.open(endpoint, ends, { proxyProto: rules.proxyProto, passthroughTls }).then(
     (stream) => splice(socket, stream),
     () => socket.destroy(),
   );

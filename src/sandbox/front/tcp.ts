@@ -28,7 +28,7 @@ export const createTcpPorts = (host: string, context: FrontContext, connections:
     }
     const rules = context.rulesOf(endpoint);
     const ends = admit(socket, endpoint, rules);
-    if (ends !== null) joinRaw(socket, endpoint, rules, ends, false);
+    if (ends !== null) joinRaw(context.opener, socket, endpoint, rules, ends, false);
   };
 
   const openNew = async (wanted: number): Promise<number> => {

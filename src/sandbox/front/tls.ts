@@ -26,7 +26,7 @@ export const createTlsEndpoints = (
     server.on('secureConnection', (secure) => {
       secure.on('error', () => secure.destroy());
       const ends = admit(secure, endpoint, rules);
-      if (ends !== null) joinRaw(secure, endpoint, rules, ends, false);
+      if (ends !== null) joinRaw(context.opener, secure, endpoint, rules, ends, false);
     });
     server.on('tlsClientError', (_error, secure) => secure.destroy());
     terminators.set(endpoint, server);
@@ -41,6 +41,6 @@ export const createTlsEndpoints = (
       return;
     }
     const ends = admit(socket, endpoint, rules);
-    if (ends !== null) joinRaw(socket, endpoint, rules, ends, true);
+    if (ends !== null) joinRaw(context.opener, socket, endpoint, rules, ends, true);
   };
 };

@@ -33,7 +33,7 @@ export const serveUpgrade = (
   });
   const exchange = beginExchange(context, visit, req, res);
   if (exchange === null) return;
-  if (exchange.rules.isWebsocketToTcp) joinWebsocket(exchange, socket, first);
+  if (exchange.rules.isWebsocketToTcp) joinWebsocket(context.opener, exchange, socket, first);
   else if (exchange.rules.isHttp2)
     sendAnswer(res, edgeAnswer(501, null, 'This endpoint speaks HTTP/2, which has no upgrade.'));
   else forwardUpgrade(context, exchange, socket, first);

@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { edgeAnswer, sendAnswer } from '../answer.ts';
 import type { Exchange } from '../exchange.ts';
-import { openStream } from '../open-stream.ts';
 import { splice } from '../splice.ts';
 import { failureAnswer } from '../stream-failure.ts';
+import type { StreamOpener } from '../stream-opener.ts';
 
 /** What a plain request to an endpoint with WebSocket conversion gets. */
 export const WEBSOCKET_EXPECTED = edgeAnswer(
@@ -24,13 +24,18 @@ const server = new WebSocketServer({
 });
 
 /** Speaks WebSocket with the visitor and passes the bytes of its messages to and from a stream of their own. */
-export const joinWebsocket = (exchange: Exchange, socket: Duplex, first: Buffer): void => {
+export const joinWebsocket = (
+  opener: StreamOpener,
+  exchange: Exchange,
+  socket: Duplex,
+  first: Buffer,
+): void => {
   const { req, res, endpoint, rules, visit, head } = exchange;
   if (req.headers.upgrade?.toLowerCase() !== 'websocket') {
     sendAnswer(res, WEBSOCKET_EXPECTED);
     return;
   }
-  openStream(endpoint, visit, { proxyProto: rules.proxyProto, passthroughTls: false }).then(
+  opener.open(endpoint, visit, { proxyProto: rules.proxyProto, passthroughTls: false }).then(
     (stream) => {
       stream.on('error', () => stream.destroy());
       res.detachSocket(req.socket);
