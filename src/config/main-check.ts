@@ -1,0 +1,42 @@
+/** `lockkeeperd --check`, and the way both it and the daemon's start read the configuration. */
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { EXIT } from '../core/errors.ts';
+import { formatConfig } from './check.ts';
+import { type LoadResult, loadConfig } from './load-config.ts';
+
+/** Text for the two streams, and the exit code. */
+export interface CheckOutcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+/** `loadConfig` with this machine's disk and resolver. */
+export const loadConfigHere = (
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<LoadResult> =>
+  loadConfig({
+    file,
+    env,
+    readFile,
+    lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  });
+
+const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');
+
+/** Validates and shows the effective configuration: 0, or 78 with the first problem on the first line of stderr. */
+export const checkConfig = async (
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<CheckOutcome> => {
+  const loaded = await loadConfigHere(file, env);
+  if (!loaded.ok) return { stdout: '', stderr: lines(loaded.lines), code: EXIT.config };
+  const { config, warnings } = loaded.value;
+  return {
+    stdout: formatConfig(config),
+    stderr: lines(warnings.map((text) => `warning: ${text}`)),
+    code: EXIT.ok,
+  };
+};
