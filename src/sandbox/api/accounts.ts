@@ -65,8 +65,8 @@ export interface SandboxAccounts extends Accounts {
   setServiceUserActive(user: ServiceUser, active: boolean): void;
   /** True for a text that is, or was, a token. */
   isToken(text: string): boolean;
-  /** Reservations live with the API's domains and addresses; until they are wired every address may be used. */
-  checkReservations(check: (account: string, target: BindTarget) => Refusal | null): void;
+  /** Reservations and cloud endpoints live with the API; until it is wired every address may be used. */
+  checkAddresses(check: (account: string, target: BindTarget) => Refusal | null): void;
 }
 
 /** Account of tokens that are registered without one. */
@@ -80,7 +80,7 @@ export const createAccounts = (clock: Clock, switches: ApiSwitches = defaultSwit
   const byHash = new Map<string, CredentialRecord>();
   const byId = new Map<string, CredentialRecord>();
   const listeners: ((credentialId: string, when: When) => void)[] = [];
-  let reservationRefusal: (account: string, target: BindTarget) => Refusal | null = () => null;
+  let addressRefusal: (account: string, target: BindTarget) => Refusal | null = () => null;
 
   const tell = (record: CredentialRecord, when: When): void => {
     for (const listener of listeners) listener(record.id, when);
@@ -132,7 +132,7 @@ export const createAccounts = (clock: Clock, switches: ApiSwitches = defaultSwit
     },
     mayUseAddress: (credentialId, target) => {
       const record = byId.get(credentialId);
-      return record ? reservationRefusal(record.account, target) : null;
+      return record ? addressRefusal(record.account, target) : null;
     },
     onRevoked: (listener) => {
       listeners.push(listener);
@@ -201,8 +201,8 @@ export const createAccounts = (clock: Clock, switches: ApiSwitches = defaultSwit
       if (!active) for (const record of ownedBy(user)) tell(record, switches.disable);
     },
     isToken: (text) => byHash.has(hashSecret(text)),
-    checkReservations: (check) => {
-      reservationRefusal = check;
+    checkAddresses: (check) => {
+      addressRefusal = check;
     },
   };
 };

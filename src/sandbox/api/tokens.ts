@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { randomBase62 } from './ids.ts';
 
+const ID_LENGTH = 27;
 const SECRET_LENGTH = 21;
 
 /**
@@ -15,6 +16,9 @@ export const hasTokenForm = (secret: string): boolean => TOKEN_FORM.test(secret)
 
 /** A fresh secret whose first part is the 27 characters of its record's id, as ngrok's own examples show it. */
 export const newSecret = (idPart: string): string => `${idPart}_${randomBase62(SECRET_LENGTH)}`;
+
+/** A token of ngrok's form that belongs to no record yet. */
+export const randomAuthtoken = (): string => newSecret(randomBase62(ID_LENGTH));
 
 export const hashSecret = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
 
