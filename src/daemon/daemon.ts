@@ -16,6 +16,7 @@ import { createDesiredIntake } from './desired-intake.ts';
 import type { DeviceClock } from './device-clock.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { bindKey, createIntent, type Reading } from './intent.ts';
+import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
 import { createOutbox } from './outbox.ts';
 import type { CommandJournal, Link, LinkHandlers, ProbeEdge, Store, TokenVault, Tunnels } from './ports.ts';
@@ -52,7 +53,7 @@ export interface DaemonOptions {
   readonly probe: ProbeEdge;
   readonly vault: TokenVault;
   readonly journal: CommandJournal;
-  readonly runtime: Store<RuntimeRecord>;
+  readonly runtime: Keeper<RuntimeRecord>;
   readonly document: Store<DesiredRecord | null>;
   readonly revFloor: Store<RevFloor>;
   readonly publicKey: DevicePublicKey;
@@ -415,7 +416,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     saveWindow: async (key, window) => {
       const runtime = options.runtime.get();
       const floorS = options.deviceClock.raise(runtime.floorS);
-      await options.runtime.save({ ...runtime, windows: { ...runtime.windows, [key]: window }, floorS });
+      await options.runtime.update({ windows: { ...runtime.windows, [key]: window }, floorS });
     },
     count,
     spreadMs: (command) => spread(command.id),

@@ -18,6 +18,7 @@ import type { Desired, WantedBind } from '../core/plan.ts';
 import type { Slot } from '../core/tunnel-event.ts';
 import type { ViewInputs } from '../core/view.ts';
 import { declared, nextChange, type Wanted, wantedAt } from '../core/wanted.ts';
+import type { Keeper } from './keeper.ts';
 import type { Store, TokenVault, VaultState } from './ports.ts';
 import type { DesiredRecord, RuntimeRecord } from './records.ts';
 
@@ -35,7 +36,7 @@ export interface IntentOptions {
   /** Resolves upstream and policy against the local configuration. */
   resolve(spec: EndpointSpec): Result<Omit<BindSpec, 'closesAtMs'>>;
   windowOpen(spec: EndpointSpec): boolean | undefined;
-  readonly runtime: Store<RuntimeRecord>;
+  readonly runtime: Keeper<RuntimeRecord>;
   readonly document: Store<DesiredRecord | null>;
   readonly vault: TokenVault;
 }
@@ -106,12 +107,9 @@ export const createIntent = (options: IntentOptions): Intent => {
   };
   applyDocument();
 
-  const saveRuntime = (change: Partial<RuntimeRecord>): Promise<Result<void>> =>
-    runtime.save({ ...runtime.get(), ...change });
-
   const setOverrides = (next: readonly Override[]): Promise<Result<void>> => {
     overrides = next;
-    return saveRuntime({ overrides: saveOverrides(next, clock.now(), clock.wall()) });
+    return runtime.update({ overrides: saveOverrides(next, clock.now(), clock.wall()) });
   };
 
   const windowsOf = (specs: Iterable<EndpointSpec>): Readonly<Record<string, boolean>> =>
@@ -208,7 +206,7 @@ export const createIntent = (options: IntentOptions): Intent => {
       isLocked = locked;
     },
     isLocked: () => isLocked,
-    park: (parked) => saveRuntime({ parked }),
+    park: (parked) => runtime.update({ parked }),
     isParked: () => runtime.get().parked,
     newEpoch: () => ++epoch,
     breakFirst: () => {

@@ -20,8 +20,8 @@ export interface RuntimeRecord {
   readonly windows: SeqWindows;
   /** Highest time seen, epoch seconds: the clock is never believed to be before it. */
   readonly floorS: number;
-  /** MQTT version that worked, by broker URL, and until when (epoch ms) it is not questioned. */
-  readonly proto: Readonly<Record<string, { readonly version: 4 | 5; readonly untilMs: number }>>;
+  /** MQTT version that worked, by broker URL, and since when (epoch ms). */
+  readonly proto: Readonly<Record<string, { readonly version: 4 | 5; readonly sinceMs: number }>>;
   /** Digests of commands that crashed the daemon twice. */
   readonly poison: readonly string[];
 }

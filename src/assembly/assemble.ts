@@ -1,0 +1,268 @@
+/** Makes a running daemon out of a configuration: every room is opened here and joined to the daemon's ports. */
+import { existsSync } from 'node:fs';
+import { access, constants, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { bindFromSpec, endpointFromConfig, endpointFromDocument } from '../config/endpoints.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
+import { startControlServer } from '../control/server.ts';
+import { systemClock } from '../core/clock.ts';
+import type { ConditionNow } from '../core/condition.ts';
+import { type Fault, failed, ok, type Result } from '../core/errors.ts';
+import { NGROK_VERSION, VERSION } from '../core/version.ts';
+import { createDaemon, type Daemon } from '../daemon/daemon.ts';
+import { createDeviceClock } from '../daemon/device-clock.ts';
+import { machineFigures } from '../health/machine.ts';
+import { createLink } from '../link/link.ts';
+import { createLogger } from '../log/logger.ts';
+import { deviceFingerprint, publicDeviceKey } from '../protocol/device-key.ts';
+import { newBootNonce } from '../protocol/ids.ts';
+import { unsealToken } from '../protocol/seal.ts';
+import { probeEdge } from '../tunnel/probe-edge.ts';
+import { createTunnels, defaultProcessEntry } from '../tunnel/tunnels.ts';
+import { createLockFile } from '../vault/lock-file.ts';
+import { readSecret } from '../vault/secret-file.ts';
+import { asVaultPort } from '../vault/vault-port.ts';
+import { openState } from './open-state.ts';
+import { openTrustKeeper } from './trust.ts';
+import { addressesNow, every } from './watchers.ts';
+
+/** Written by systemd's time service once the clock is set. */
+const SYNCHRONISED = '/run/systemd/timesync/synchronized';
+const DISK_LOOK_MS = 5000;
+
+const mayWrite = (path: string): Promise<boolean> =>
+  access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+
+export interface Running {
+  readonly log: Logger;
+  /** Drains everything; resolves when nothing runs any more. */
+  stop(): Promise<void>;
+  /** Lets go of tunnels, link, socket and folder for the next supervisor. */
+  handOver(): Promise<void>;
+}
+
+/** Starts everything. A fault ends the program: `CONFIG_INVALID` with 78, `STORE_FAILED` with 73. */
+export const assemble = async (
+  { config, policyTexts, warnings }: LoadedConfig,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Result<Running>> => {
+  const clock = systemClock;
+  const nowS = (): number => Math.floor(clock.wall() / 1000);
+  const state = await openState(config, nowS);
+  if (!state.ok) return state;
+  const {
+    dir,
+    runDir,
+    keys,
+    vault,
+    journal,
+    runtime,
+    document,
+    revFloor,
+    keySet,
+    recovered,
+    flush,
+    isDurable,
+  } = state.value;
+  const port = asVaultPort(vault);
+
+  const log = createLogger({
+    level: config.log.level,
+    secrets: () => {
+      const { a, b } = port.get();
+      return [a, b].flatMap((slot) => (slot === null ? [] : [slot.authtoken]));
+    },
+  });
+  for (const warning of warnings) log.warn({}, warning);
+  if (recovered.length > 0) log.warn({ stores: recovered }, 'damaged state files were set aside');
+
+  const release = async (f: Fault): Promise<Result<never>> => {
+    await dir.release();
+    return failed(f);
+  };
+  const trust = await openTrustKeeper(config, env, keySet);
+  if (!trust.ok) return release(trust.fault);
+  const fileEndpoints = [];
+  for (const endpoint of config.endpoints) {
+    const spec = endpointFromConfig(endpoint);
+    if (!spec.ok) return release(spec.fault);
+    fileEndpoints.push(spec.value);
+  }
+
+  let diskFault: Fault | null = null;
+  let tokenFault: string | null = null;
+  const extraConditions = (): readonly ConditionNow[] => [
+    ...(diskFault === null
+      ? []
+      : [{ code: 'STORE_DEGRADED', severity: 'error', message: diskFault.message } as const]),
+    ...(recovered.length === 0
+      ? []
+      : [
+          {
+            code: 'SLOT_RECOVERED',
+            severity: 'warning',
+            message: `Damaged state files were repaired: ${recovered.join(', ')}.`,
+          } as const,
+        ]),
+    ...(tokenFault === null
+      ? []
+      : [{ code: 'CONFIG_INVALID', severity: 'warning', message: tokenFault } as const]),
+  ];
+
+  const publicKey = publicDeviceKey(keys.current());
+  const daemon: Daemon = createDaemon({
+    clock,
+    log,
+    version: VERSION,
+    ngrokVersion: NGROK_VERSION,
+    boot: newBootNonce(),
+    tenant: config.device.tenant,
+    device: config.device.id,
+    drainMs: config.drain.deadlineS * 1000,
+    defaultLeaseS: config.lease.defaultS,
+    healthS: config.report.healthS,
+    trustMode: config.trust.mode,
+    deviceClock: createDeviceClock({ clock, buildS: 0, isSynchronised: () => existsSync(SYNCHRONISED) }),
+    tunnels: createTunnels({
+      runDir,
+      clock,
+      log: (level, fields, message) => log[level](fields, message),
+      serverAddr: config.ngrok.serverAddr,
+      caFile: config.ngrok.caFile,
+      region: config.ngrok.region === 'auto' ? '' : config.ngrok.region,
+      metadata:
+        config.ngrok.metadata === '' ? JSON.stringify({ device: config.device.id }) : config.ngrok.metadata,
+      clientVersion: VERSION,
+      noDelay: config.ngrok.noDelay,
+      heartbeatIntervalS: config.ngrok.heartbeatIntervalS,
+      heartbeatToleranceS: config.ngrok.heartbeatToleranceS,
+      graceS: config.handover.graceS,
+      execPath: process.execPath,
+      processEntry: defaultProcessEntry(),
+    }),
+    probe: probeEdge(config.ngrok.serverAddr),
+    vault: port,
+    journal,
+    runtime,
+    document,
+    revFloor,
+    publicKey,
+    fingerprint: await deviceFingerprint(publicKey.x),
+    keyLevel: keys.level,
+    fileEndpoints,
+    documentEndpoint: (endpoint) => endpointFromDocument(endpoint, config),
+    resolve: (spec) => bindFromSpec(spec, config, policyTexts),
+    windowOpen: () => undefined,
+    trust: trust.value.policy,
+    replaceKeys: trust.value.replace,
+    unseal: (sealed, expected, at) => unsealToken(sealed, keys.openers(at), expected),
+    createLink: (handlers, spreadS) =>
+      createLink({
+        config: config.mqtt,
+        clientId: config.device.id,
+        clock,
+        log,
+        handlers,
+        spreadS,
+        protoMemory: {
+          get: (url) => runtime.get().proto[url] ?? null,
+          set: (url, memory) => void runtime.update({ proto: { ...runtime.get().proto, [url]: memory } }),
+        },
+      }),
+    machine: () => machineFigures(config.stateDir),
+    extraConditions,
+  });
+
+  // The token file seeds the first generation; another content later is a technician's new token.
+  let seenToken = '';
+  const readToken = async (): Promise<void> => {
+    if (config.ngrok.authtokenFile === '') return;
+    const secret = await readSecret(config.ngrok.authtokenFile, env);
+    const before = tokenFault;
+    tokenFault = secret.ok ? null : `ngrok.authtokenFile: ${secret.fault.message}`;
+    if (before !== tokenFault) daemon.changed();
+    if (!secret.ok || secret.value.text === seenToken) return;
+    const seeded = await vault.seed(secret.value.text);
+    if (!seeded.ok || seeded.value.kind === 'busy') return;
+    seenToken = secret.value.text;
+    if (secret.value.warning !== undefined) log.warn({}, secret.value.warning);
+    if (seeded.value.kind !== 'unchanged') daemon.seedStaged();
+  };
+  await readToken();
+
+  const lockFile = createLockFile(config.lockFile === '' ? join(config.stateDir, 'lock') : config.lockFile);
+  daemon.setLocked(await lockFile.isLocked());
+
+  const control = await startControlServer(config.socket, {
+    status: () => daemon.status(),
+    lock: async () => {
+      const done = await lockFile.lock();
+      daemon.setLocked(await lockFile.isLocked());
+      return done;
+    },
+    unlock: async () => {
+      const done = await lockFile.unlock();
+      daemon.setLocked(await lockFile.isLocked());
+      return done;
+    },
+  });
+  if (!control.ok) return release(control.fault);
+
+  let addresses = addressesNow();
+  const tokenStamp = { at: 0 };
+  const stopLooking = [
+    every(clock, async () => {
+      daemon.setLocked(await lockFile.isLocked());
+      const now = addressesNow();
+      if (now !== addresses) {
+        addresses = now;
+        daemon.networkChanged();
+      }
+      if (config.ngrok.authtokenFile !== '') {
+        const { mtimeMs } = await stat(config.ngrok.authtokenFile).catch(() => ({ mtimeMs: -1 }));
+        if (mtimeMs !== tokenStamp.at) {
+          tokenStamp.at = mtimeMs;
+          await readToken();
+        }
+      }
+    }),
+    every(
+      clock,
+      async () => {
+        // Asking costs nothing; the probe that writes runs only while something is known to be wrong.
+        const before = diskFault;
+        const isFine = before === null && isDurable() && (await mayWrite(config.stateDir));
+        const writable = isFine ? ok(undefined) : await dir.writable();
+        diskFault = writable.ok ? null : writable.fault;
+        if (writable.ok && !isDurable()) await flush();
+        if ((before === null) !== (diskFault === null)) daemon.changed();
+      },
+      DISK_LOOK_MS,
+    ),
+  ];
+
+  await daemon.start();
+  log.info({ version: VERSION, device: config.device.id, fingerprint: publicKey.kid }, 'lockkeeperd started');
+
+  const endLooking = async (): Promise<void> => {
+    for (const stop of stopLooking) stop();
+    await control.value.close();
+  };
+  return ok({
+    log,
+    stop: async () => {
+      await daemon.stop();
+      await endLooking();
+      await dir.release();
+    },
+    handOver: async () => {
+      await daemon.handOver();
+      await endLooking();
+      await dir.release();
+    },
+  });
+};
