@@ -28,7 +28,7 @@ export interface EndpointRelay {
   quietMs(): number;
   /** Ends connections without a request under way, after what was sent already. */
   endIdle(): void;
-  /** Closes the connection that has idled longest, if there is one; true when it did. */
+  /** Closes the connection that nobody would miss and that was silent longest; true when there was one. */
   evictIdle(): boolean;
   /** Called from time to time: closes streams that nobody holds any more, looks after a faulty upstream. */
   sweep(): void;
@@ -201,7 +201,7 @@ export const createEndpointRelay = (options: EndpointRelayOptions): EndpointRela
       const now = clock.now();
       let oldest: RelayStream | null = null;
       for (const stream of streams) {
-        if (stream.isInFlight(now)) continue;
+        if (!stream.isSpare(now)) continue;
         if (oldest === null || stream.lastByteAtMs < oldest.lastByteAtMs) oldest = stream;
       }
       oldest?.destroy();

@@ -10,8 +10,14 @@ import { refuseHttp } from './refuse-http.ts';
 
 /** An http connection without a request under way is closed after so long without a byte. */
 const IDLE_HTTP_MS = 120_000;
-/** A stream of which one side has ended is closed after so long without a byte. */
-const HALF_CLOSED_MS = 120_000;
+/**
+ * A stream of which one side has ended is closed after so long without a byte. A visitor who left for good looks like
+ * one who only has nothing more to say: the SDK passes on no more than an end.
+ */
+const VISITOR_ENDED_MS = 30_000;
+const UPSTREAM_ENDED_MS = 60_000;
+/** At the limit, such a stream makes room for a new one sooner. */
+const SPARE_AFTER_MS = 2_000;
 /** A request that neither gets nor sends a byte for so long belongs to a visitor who left without a word. */
 const STALLED_HTTP_MS = 900_000;
 
@@ -19,6 +25,8 @@ const STALLED_HTTP_MS = 900_000;
 export interface RelayStream {
   readonly kind: CutStreams['kind'];
   isInFlight(nowMs: number): boolean;
+  /** True when nobody would miss it: an idle keep-alive connection, or one whose visitor ended and that fell silent. */
+  isSpare(nowMs: number): boolean;
   /** Monotonic time of the last byte in either direction. */
   readonly lastByteAtMs: number;
   /** Closes it when its rules say that nobody is there any more. */
@@ -145,13 +153,14 @@ export const createRelayStream = (visitor: Socket, options: RelayStreamOptions):
       return tracker?.isUpgraded ? 'websocket' : 'http';
     },
     isInFlight,
+    isSpare: (nowMs) => !isInFlight(nowMs) || (visitorEnded && nowMs - lastByteAtMs > SPARE_AFTER_MS),
     get lastByteAtMs() {
       return lastByteAtMs;
     },
     sweep(nowMs) {
       const quietMs = nowMs - lastByteAtMs;
-      const isHalfClosed = visitorEnded !== upstreamEnded;
-      if (isHalfClosed && quietMs > HALF_CLOSED_MS) destroy();
+      if (visitorEnded && quietMs > VISITOR_ENDED_MS) destroy();
+      else if (upstreamEnded && quietMs > UPSTREAM_ENDED_MS) destroy();
       else if (tracker === null || tracker.isUpgraded) return;
       else if (!isInFlight(nowMs) && quietMs > IDLE_HTTP_MS) destroy();
       else if (quietMs > STALLED_HTTP_MS) destroy();
