@@ -14,14 +14,16 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0;
 };
 
+/** Two letters that changed places are two edits; in a very short name that would be another name. */
+const farthest = (name: string): number => (name.length < 4 ? 1 : Math.max(2, Math.floor(name.length / 3)));
+
 /** The candidate nearest to `word`, letter case aside; null when none is near enough to be meant. */
 export const closest = (word: string, candidates: readonly string[]): string | null => {
   const lower = word.toLowerCase().slice(0, 80);
   let best: { readonly name: string; readonly far: number } | null = null;
   for (const name of candidates) {
     const far = distance(lower, name.toLowerCase());
-    if (far <= Math.max(1, Math.floor(name.length / 3)) && (best === null || far < best.far))
-      best = { name, far };
+    if (far <= farthest(name) && (best === null || far < best.far)) best = { name, far };
   }
   return best?.name ?? null;
 };
