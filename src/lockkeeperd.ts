@@ -5,7 +5,7 @@ import { assemble } from './assembly/assemble.ts';
 import { handOverTo } from './assembly/hand-over.ts';
 import { initDevice } from './assembly/init-device.ts';
 import { checkConfig, loadConfigHere } from './config/main-check.ts';
-import { neutraliseProxy } from './config/proxy-variables.ts';
+import { ignoreProxies } from './config/proxy-variables.ts';
 import { EXIT, type Fault } from './core/errors.ts';
 import { VERSION } from './core/version.ts';
 
@@ -61,7 +61,7 @@ const run = async (file: string): Promise<void> => {
 };
 
 const main = async (): Promise<void> => {
-  neutraliseProxy(process.env);
+  ignoreProxies(process.env);
   const program = new Command('lockkeeperd')
     .description('Opens and closes ngrok endpoints on this device, on demand')
     .requiredOption('--config <file>', 'configuration file')

@@ -117,10 +117,9 @@ export const openState = async (config: Config, nowS: () => number): Promise<Res
     keySet,
     recovered: Object.entries(stores).flatMap(([name, store]) => (store.recovered === 'no' ? [] : [name])),
     flush: async () => {
-      const all = await Promise.all(
-        [vault, journal, runtime, document, revFloor, keySet].map((store) => store.flush()),
-      );
+      const all = await Promise.all(durable.map((store) => store.flush()));
       return all.every((result) => result.ok);
     },
+    isDurable: () => durable.every((store) => store.isDurable()),
   });
 };

@@ -249,7 +249,9 @@ export const plan = (d: Desired, o: Observed, now: number): Plan => {
   const live = others.filter(isLive);
 
   // A tunnel of a slot that is neither current nor staged (a rolled-back one) has no business any more.
-  const isStray = (t: TunnelView): boolean => t.slot !== d.current && d.swap?.to !== t.slot;
+  // After a commit the old slot's one still drains.
+  const isStray = (t: TunnelView): boolean =>
+    t.slot !== d.current && d.swap?.to !== t.slot && d.swap?.phase !== 'committed';
   for (const t of o.tunnels)
     if (isStray(t) && (t.phase === 'starting' || isLive(t))) c.act({ kind: 'kill', tunnel: t.id });
 
