@@ -49,6 +49,10 @@ export const FAULT_CODES = [
   'DUPLICATE_CLIENT',
   'CLIENT_CERT_INVALID',
   'CLIENT_CERT_EXPIRING',
+  // the operator's side
+  'DAEMON_UNREACHABLE',
+  'PIN_MISSING',
+  'PIN_MISMATCH',
   // the device
   'TUNNEL_CRASHED',
   'UPSTREAM_DOWN',

@@ -6,8 +6,8 @@
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { filePath } from '../config/text-file.ts';
 import { type Fault, failed, fault, ok, type Result } from '../core/errors.ts';
 import type { Validity } from './link-errors.ts';
 import { errorCode } from './link-errors.ts';
@@ -41,16 +41,12 @@ export interface CredentialReader {
 
 type Pair = { readonly cert: Buffer; readonly key: Buffer; readonly validity: Validity };
 
-const CREDENTIAL = 'credential:';
-
-const pathOf = (reference: string): string =>
-  reference.startsWith(CREDENTIAL)
-    ? join(process.env['CREDENTIALS_DIRECTORY'] ?? '/nonexistent', reference.slice(CREDENTIAL.length))
-    : reference;
-
 const load = async (key: string, reference: string): Promise<Result<Buffer>> => {
+  const path = filePath(reference, process.env['CREDENTIALS_DIRECTORY']);
+  if (path === null)
+    return failed(fault('CONFIG_INVALID', `${key} ${reference} is not in a credentials folder.`, true));
   try {
-    return ok(await readFile(pathOf(reference)));
+    return ok(await readFile(path));
   } catch (error) {
     const why = errorCode(error) ?? 'unknown error';
     return failed(fault('CONFIG_INVALID', `${key} ${reference} cannot be read (${why}).`, true));

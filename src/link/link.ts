@@ -51,6 +51,8 @@ export interface LinkOptions {
     get(url: string): ProtocolMemory | null;
     set(url: string, memory: ProtocolMemory): void;
   };
+  /** A `client` has neither will nor session: nobody waits for it, and nothing is kept for it. Default `device`. */
+  readonly role?: 'device' | 'client';
   /** Seconds over which the fleet spreads its return after the broker was gone (`report.spread_s`); 0 when not told. */
   readonly spreadS?: () => number;
 }
@@ -227,6 +229,11 @@ export const createLink = (options: LinkOptions): Link => {
     void c.connection.end();
   };
 
+  const sessionKind = (): 'resume' | 'fresh' | 'none' => {
+    if (options.role === 'client') return 'none';
+    return isSessionSuspect || earlyCloses >= MOST_EARLY_CLOSES ? 'fresh' : 'resume';
+  };
+
   const attempt = async (): Promise<void> => {
     if (isStopped || current !== null) return;
     enter('connecting');
@@ -249,8 +256,8 @@ export const createLink = (options: LinkOptions): Link => {
         clientId: options.clientId,
         protocol: version,
         keepAliveS: config.keepAliveS,
-        will: handlers.will(n),
-        session: isSessionSuspect || earlyCloses >= MOST_EARLY_CLOSES ? 'fresh' : 'resume',
+        will: options.role === 'client' ? null : handlers.will(n),
+        session: sessionKind(),
       },
       {
         open: () => {

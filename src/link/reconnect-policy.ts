@@ -12,6 +12,7 @@ const CAP_MS = 300_000;
 /** A clock that comes right, or a file that is mended, is to be noticed within a minute. */
 const SOON_CAP_MS = 30_000;
 const AUTH_BASE_MS = 5000;
+const VERSION_BASE_MS = 200;
 const FLOOR_MS = 100;
 const HOUR_MS = 3_600_000;
 const FLOOD_PAUSE_MS = 60_000;
@@ -100,11 +101,13 @@ const baseDelayMs = (
     case 'clock':
     case 'files':
       return jittered(state.attempts, BASE_MS, SOON_CAP_MS, random01);
+    case 'version':
+      // The other version is worth a try at once.
+      return jittered(state.attempts, VERSION_BASE_MS, CAP_MS, random01);
     case 'flood':
       return FLOOD_PAUSE_MS;
     case 'network':
     case 'closed-early':
-    case 'version':
     case 'tls':
     case 'refused':
     case 'taken-over':
