@@ -16,6 +16,7 @@ import {
   startFront,
   tcpUpstream,
 } from '../support/front-world.ts';
+import { manualClock } from '../support/manual-clock.ts';
 
 /** Sends bytes as they are and gives what comes back until the connection ends. */
 const raw = async (port: number, text: string): Promise<string> => {
@@ -407,6 +408,77 @@ describe('visitors', () => {
       await vi.waitFor(() => expect(text.match(/ok/g)?.length).toBe(n));
     }
     expect(socket.destroyed).toBe(false);
+  });
+
+  test('who owe a body and send none are given up, those whom the upstream keeps waiting are not', async () => {
+    const clock = manualClock();
+    let taken = '';
+    const port = await tcpUpstream((socket) =>
+      socket.on('data', (chunk: Buffer) => {
+        taken += chunk.toString();
+      }),
+    );
+    const front = await startFront([modelEndpoint({ proto: 'https', host: 'a.edge.test' }, port)], { clock });
+    const lazy = connect(front.httpPort, '127.0.0.1');
+    lazy.on('error', () => undefined);
+    lazy.write('PUT / HTTP/1.1\r\nHost: a.edge.test\r\nContent-Length: 9\r\n\r\nabc');
+    const patient = begin(front, 'a.edge.test');
+    patient.on('error', () => undefined);
+    afterwards(() => void patient.destroy());
+    patient.end();
+    await vi.waitFor(() => {
+      expect(taken).toContain('abc');
+      expect(taken).toContain('GET / ');
+    });
+    await clock.advance(119_000);
+    lazy.write('DDD');
+    await vi.waitFor(() => expect(taken).toContain('DDD'));
+    await clock.advance(2_000);
+    expect(lazy.destroyed).toBe(false);
+    const closed = once(lazy, 'close');
+    await clock.advance(120_000);
+    await closed;
+    expect(patient.destroyed).toBe(false);
+  });
+
+  test('who read nothing for long are cut, and the upstream is freed', async () => {
+    const clock = manualClock();
+    let isFreed = false;
+    const port = await httpUpstream((_q, r) => {
+      r.on('close', () => {
+        isFreed = true;
+      });
+      const chunk = Buffer.alloc(1 << 20);
+      const more = (): void => {
+        let isWilling = true;
+        while (isWilling) isWilling = r.write(chunk);
+      };
+      r.on('drain', more);
+      more();
+    });
+    const endpoint = modelEndpoint({ proto: 'https', host: 'a.edge.test' }, port);
+    const front = await startFront([endpoint], { clock });
+    const stuck = begin(front, 'a.edge.test');
+    stuck.on('error', () => undefined);
+    stuck.end();
+    const [response] = await once(stuck, 'response');
+    response.on('error', () => undefined);
+    await vi.waitFor(
+      async () => {
+        await clock.advance(60_000);
+        expect(isFreed).toBe(true);
+      },
+      { timeout: 15_000, interval: 200 },
+    );
+  });
+
+  test('whom the edge answers before their body comes cannot have it read as a next request', async () => {
+    const front = await startFront([]);
+    const text = await raw(
+      front.httpPort,
+      'PUT / HTTP/1.1\r\nHost: a.edge.test\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n',
+    );
+    expect(text).toMatch(/^HTTP\/1\.1 404 [\s\S]*\r\nConnection: close\r\n/);
   });
 
   test('are ended by closing the front end', async () => {

@@ -9,7 +9,7 @@ import {
 } from 'node:tls';
 import { describe, expect, test, vi } from 'vitest';
 import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
+import { randomBytes, webcrypto } from 'node:crypto';
 import { PemConverter, X509CertificateGenerator } from '@peculiar/x509';
 import { createCertificateAuthority, type KeyPair } from '../../src/sandbox/certificates.ts';
 import type { EdgeEndpoint } from '../../src/sandbox/contract.ts';
@@ -98,6 +98,31 @@ describe('the https port', () => {
     socket.write('GET / HTTP/1.1\r\nHost: a.edge.test\r\n\r\n');
     expect((await drained(socket)).toString()).toBe('');
     expect(await askHttps(front, 'a.edge.test')).toEqual([200, 'ok']);
+  });
+
+  test('and the other ports survive any bytes and any kind of end', async () => {
+    const port = await httpUpstream((_q, r) => r.end('ok'));
+    const endpoints: EdgeEndpoint[] = [modelEndpoint({ proto: 'https', host: 'a.edge.test' }, port)];
+    const front = await startFront(endpoints);
+    const tcpPort = await front.openTcp(0);
+    endpoints.push(modelEndpoint({ proto: 'tcp', host: 'localhost', port: tcpPort }, port));
+    const starts = [
+      '',
+      'GET / HTTP/1.1\r\nHost: a.edge.test\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
+      '\x16\x03\x01\x02\x00\x01',
+    ];
+    const rude = Array.from({ length: 90 }, async (_, n) => {
+      const socket = visit([front.httpPort, front.httpsPort, tcpPort][n % 3] ?? 0);
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      socket.write(starts[Math.floor(n / 3) % 3] ?? '', 'latin1');
+      await new Promise<void>((resolve) => socket.write(randomBytes(n * 7), () => resolve()));
+      if (n % 2 === 0) socket.resetAndDestroy();
+      else socket.destroy();
+    });
+    await Promise.all(rude);
+    expect(await askHttps(front, 'a.edge.test')).toEqual([200, 'ok']);
+    expect((await ask(front, 'a.edge.test')).status).toBe(200);
   });
 
   test('asks for a client certificate where the bind wants one, with no way around', async () => {

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { drained, listening, modelEndpoint } from '../support/edge-model.ts';
-import { afterwards, ask, httpUpstream, startFront, tcpUpstream } from '../support/front-world.ts';
+import { afterwards, ask, authority, httpUpstream, startFront, tcpUpstream } from '../support/front-world.ts';
 
 /** A WebSocket upstream that greets and then echoes. */
 const webSocketUpstream = async (): Promise<number> => {
@@ -46,6 +46,19 @@ describe('a WebSocket', () => {
     expect([code, String(reason)]).toEqual([4711, 'enough']);
     await vi.waitFor(() => expect(endpoint.streams.every((stream) => stream.destroyed)).toBe(true));
     expect(endpoint.requests).toBe(1);
+  });
+
+  test('passes over TLS', async () => {
+    const endpoint = modelEndpoint({ proto: 'https', host: 'ws.edge.test' }, await webSocketUpstream());
+    const front = await startFront([endpoint]);
+    const tls = { servername: 'ws.edge.test', ca: authority.cert };
+    const socket = new WebSocket(`wss://127.0.0.1:${front.httpsPort}/`, {
+      headers: { host: 'ws.edge.test' },
+      ...tls,
+    });
+    expect(String((await once(socket, 'message'))[0])).toBe('welcome');
+    socket.close();
+    await once(socket, 'close');
   });
 
   test('ends at the upstream when the visitor is torn away', async () => {

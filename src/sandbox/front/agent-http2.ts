@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import type { Clock } from '../../core/clock.ts';
 import type { EdgeEndpoint } from '../contract.ts';
 import { edgeAnswer, sendAnswer } from './answer.ts';
 import { answerVisitor } from './answer-visitor.ts';
@@ -17,7 +18,7 @@ export interface Http2Agents {
   retireAll(): void;
 }
 
-export const createHttp2Agents = (opener: StreamOpener): Http2Agents => {
+export const createHttp2Agents = (opener: StreamOpener, clock: Clock): Http2Agents => {
   const sessions = new Map<EdgeEndpoint, ClientHttp2Session>();
 
   const connectNew = async (exchange: Exchange): Promise<ClientHttp2Session> => {
@@ -59,13 +60,17 @@ export const createHttp2Agents = (opener: StreamOpener): Http2Agents => {
     });
     stream.on('response', (headers, _flags, raw: readonly string[] = []) => {
       isAnswered = true;
-      answerVisitor(exchange, {
-        status: headers[':status'] ?? 502,
-        statusText: '',
-        fields: withoutPseudo(raw),
-        body: stream,
-        trailers: () => trailers,
-      });
+      answerVisitor(
+        exchange,
+        {
+          status: headers[':status'] ?? 502,
+          statusText: '',
+          fields: withoutPseudo(raw),
+          body: stream,
+          trailers: () => trailers,
+        },
+        clock,
+      );
     });
     let failure = new Error('The agent closed the HTTP/2 stream.');
     stream.on('error', (error) => {

@@ -1,11 +1,13 @@
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http';
 import { pipeline, type Readable } from 'node:stream';
+import type { Clock } from '../../core/clock.ts';
 import { badGateway, sendAnswer } from './answer.ts';
 import { type Exchange, judgeResponse } from './exchange.ts';
 import { endToEnd } from './forwarded.ts';
 import { headerValues } from './header-list.ts';
 import { codingFor, encodedHeaders, encoder } from './modules/compression.ts';
 import type { ResponseHead } from './stages.ts';
+import { watchStall } from './stall.ts';
 import { passTrailers } from './trailers.ts';
 
 /** The agent's answer, in whatever version of HTTP it came. */
@@ -28,7 +30,7 @@ export const fromHttp1 = (response: IncomingMessage): AgentAnswer => ({
 });
 
 /** Sends the agent's answer to the visitor, after the response stages had their say. */
-export const answerVisitor = (exchange: Exchange, from: AgentAnswer): void => {
+export const answerVisitor = (exchange: Exchange, from: AgentAnswer, clock: Clock): void => {
   const { res, head } = exchange;
   const answer: ResponseHead = {
     status: from.status,
@@ -59,7 +61,15 @@ export const answerVisitor = (exchange: Exchange, from: AgentAnswer): void => {
     res.end();
   });
   body.pipe(res, { end: false });
+  const socket = exchange.req.socket;
+  const stop = watchStall(
+    clock,
+    () => socket.bytesWritten - socket.writableLength,
+    () => res.writableNeedDrain,
+    cut,
+  );
   res.on('close', () => {
+    stop();
     if (!res.writableFinished) from.body.destroy();
   });
 };

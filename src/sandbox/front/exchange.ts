@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../core/clock.ts';
 import type { EdgeEndpoint, EdgeState } from '../contract.ts';
 import type { Http2Agents } from './agent-http2.ts';
 import type { AgentPools } from './agent-pools.ts';
@@ -19,6 +20,7 @@ export interface FrontContext {
   readonly pools: AgentPools;
   readonly http2: Http2Agents;
   readonly random: () => number;
+  readonly clock: Clock;
 }
 
 /** One request of a visitor on its way to one endpoint. */

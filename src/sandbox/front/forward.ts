@@ -1,14 +1,15 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { AgentPools } from './agent-pools.ts';
+import type { Clock } from '../../core/clock.ts';
 import { badGateway, edgeAnswer, sendAnswer } from './answer.ts';
 import { answerVisitor, fromHttp1, passInformation } from './answer-visitor.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, FrontContext } from './exchange.ts';
 import { framingFields, framingOf, isReplayable, sendRequest } from './send-request.ts';
+import { watchStall } from './stall.ts';
 import { failureAnswer } from './stream-failure.ts';
 import { passTrailers } from './trailers.ts';
 
 /** Sends a request to the agent over HTTP/1.1 and its answer to the visitor. */
-export const forward = (exchange: Exchange, pools: AgentPools): void => {
+export const forward = (exchange: Exchange, { pools, clock }: FrontContext): void => {
   const { req, res, endpoint, head } = exchange;
   const framing = framingOf(req.rawHeaders);
   if (framing === 'unknown') {
@@ -34,7 +35,7 @@ export const forward = (exchange: Exchange, pools: AgentPools): void => {
     agent.on('information', (info) => passInformation(res, info));
     agent.on('response', (response) => {
       answer = response;
-      answerVisitor(exchange, fromHttp1(response));
+      answerVisitor(exchange, fromHttp1(response), clock);
     });
     // An upgrade that nobody asked for: the rest of the stream has no meaning.
     agent.on('upgrade', (_response, stream) => {
@@ -50,24 +51,30 @@ export const forward = (exchange: Exchange, pools: AgentPools): void => {
       if (agent.reusedSocket && canReplay && !res.destroyed) attempt(true);
       else sendAnswer(res, failureAnswer(error, head.host));
     });
-    sendBody(req, agent, framing === 'none');
+    if (framing === 'none') {
+      req.resume();
+      agent.end();
+    } else sendBody(req, agent, clock);
   };
   attempt(!canReplay);
 };
 
-const sendBody = (req: IncomingMessage, agent: ClientRequest, isEmpty: boolean): void => {
-  if (isEmpty) {
-    req.resume();
-    agent.end();
-    return;
-  }
+const sendBody = (req: IncomingMessage, agent: ClientRequest, clock: Clock): void => {
+  const stop = watchStall(
+    clock,
+    () => req.socket.bytesRead,
+    () => !req.readableEnded && !agent.writableNeedDrain,
+    () => req.socket.destroy(),
+  );
   req.pipe(agent, { end: false });
   req.on('end', () => {
+    stop();
     passTrailers(req.rawTrailers, agent);
     agent.end();
   });
   req.on('error', () => agent.destroy());
   agent.on('close', () => {
+    stop();
     req.unpipe(agent);
     req.resume();
   });

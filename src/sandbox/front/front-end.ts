@@ -41,8 +41,16 @@ export const createFrontEnd = async (options: FrontEndOptions): Promise<RunningF
   const rulesOf = rulesByEndpoint(ruleContext);
   const opener = createStreamOpener();
   const pools = createAgentPools(options.clock, opener, (endpoint) => rulesOf(endpoint).proxyProto);
-  const http2 = createHttp2Agents(opener);
-  const context: FrontContext = { edge: options.edge, rulesOf, opener, pools, http2, random: options.random };
+  const http2 = createHttp2Agents(opener, options.clock);
+  const context: FrontContext = {
+    edge: options.edge,
+    rulesOf,
+    opener,
+    pools,
+    http2,
+    random: options.random,
+    clock: options.clock,
+  };
   const connections = createConnections();
   const http = createServer(httpServerOptions);
   http.on('connection', (socket) => connections.take(socket));

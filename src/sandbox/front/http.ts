@@ -42,11 +42,16 @@ export const serveHttp = (
     if (exchange === null) return;
     if (exchange.rules.isWebsocketToTcp) sendAnswer(res, WEBSOCKET_EXPECTED);
     else if (exchange.rules.isHttp2) context.http2.forward(exchange);
-    else forward(exchange, context.pools);
+    else forward(exchange, context);
   };
   server.on('request', onRequest);
-  server.on('checkContinue', onRequest);
-  server.on('checkExpectation', onRequest);
+  const onExpectation = (req: IncomingMessage, res: ServerResponse): void => {
+    // Nobody knows whether the body follows when the answer comes first, so the connection cannot be used again.
+    res.shouldKeepAlive = false;
+    onRequest(req, res);
+  };
+  server.on('checkContinue', onExpectation);
+  server.on('checkExpectation', onExpectation);
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, first: Buffer) =>
     serveUpgrade(context, visitOf(req), req, socket, first),
   );

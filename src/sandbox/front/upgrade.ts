@@ -55,7 +55,7 @@ const forwardUpgrade = (context: FrontContext, exchange: Exchange, socket: Duple
   let isAnswered = false;
   agent.on('response', (response) => {
     isAnswered = true;
-    answerVisitor(exchange, fromHttp1(response));
+    answerVisitor(exchange, fromHttp1(response), context.clock);
   });
   agent.on('upgrade', (response, stream, early) => {
     isAnswered = true;
