@@ -8,7 +8,7 @@ const MORE: Hello = { kind: 'more' };
 const FOREIGN: Hello = { kind: 'foreign' };
 
 /** A ClientHello larger than this is no honest one, bytes. */
-export const MOST_HELLO_BYTES = 64 * 1024;
+const MOST_HELLO_BYTES = 64 * 1024;
 
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
