@@ -164,7 +164,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   tunnels.onEvent((event) => {
     const before = observed;
     observed = reduce(observed, event, moment());
-    if (event.type === 'counters') counters.set(event.tunnel, event.endpoints);
+    // An endpoint that is missing here has ended or is ending: its last totals stay until `unbound` or `exited`.
+    if (event.type === 'counters')
+      counters.set(event.tunnel, { ...counters.get(event.tunnel), ...event.endpoints });
     options.onEvent(event, before);
     if (event.type === 'exited') counters.delete(event.tunnel);
     if (event.type === 'counters' || event.type === 'heartbeat') options.changed();

@@ -252,10 +252,19 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
     return drainOne(endpoint, drainMs);
   };
 
+  /** The totals of endpoints that are about to be gone: nothing that was served goes uncounted. */
+  const lastCounters = (ended: readonly Endpoint[]): void => {
+    const counted = ended.flatMap(({ spec, relay }) =>
+      relay === null ? [] : [[spec.name, relay.counters()] as const],
+    );
+    if (counted.length > 0) emit({ type: 'counters', endpoints: Object.fromEntries(counted) });
+  };
+
   const unbind = async (name: string, drainMs: number): Promise<void> => {
     const endpoint = endpoints.get(name);
     if (endpoint === undefined || endpoint.isClosing) return;
     const cut = await takeDown(endpoint, drainMs);
+    lastCounters([endpoint]);
     emit({ type: 'unbound', endpoint: name, cut });
   };
 
@@ -279,6 +288,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       const cuts = await Promise.all(
         all.map((endpoint) => drainOne(endpoint, Math.max(0, until - clock.now()))),
       );
+      lastCounters(all);
       endpoints.clear();
       while (older.some((endpoint) => draining.has(endpoint)) && clock.now() < until)
         await pause(DRAIN_LOOK_MS);

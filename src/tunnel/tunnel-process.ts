@@ -227,7 +227,6 @@ export class TunnelProcess {
   async #drainAndEnd(deadlineMs: number): Promise<void> {
     const startedAtMs = this.#clock.now();
     const cut = await this.#endpoints.drainAll(deadlineMs);
-    this.#emit({ type: 'counters', endpoints: this.#endpoints.counters() });
     this.#emit({ type: 'drained', tookMs: Math.round(this.#clock.now() - startedAtMs), cut });
     await this.#link.flushed();
     this.#clock.after(LINGER_MS, () => this.#end(EXIT_DRAINED));
