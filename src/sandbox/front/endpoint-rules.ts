@@ -35,7 +35,7 @@ export interface EndpointRules {
 const NOT_SUPPORTED = ['OAuth', 'OIDC', 'WebhookVerification', 'MutualTLSAtAgent'] as const;
 
 /** Compiles bind options; throws `RefusedBind` when one is wrong or cannot be honoured. */
-export const compileRules = (
+const compileRules = (
   proto: string,
   opts: Options,
   forwardsProto: string,

@@ -4,7 +4,7 @@ import { clientAddrOf, type Ends } from './address.ts';
 import { proxyHeader } from './proxy-header.ts';
 
 /** How a stream begins. */
-export interface Opening {
+interface Opening {
   /** 1 and 2 put a PROXY header before everything else. */
   readonly proxyProto: 0 | 1 | 2;
   readonly passthroughTls: boolean;

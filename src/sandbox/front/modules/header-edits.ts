@@ -29,7 +29,7 @@ export const checkName = (name: string): void => {
 };
 
 /** Refuses values that cannot stand in a header. */
-export const checkValue = (name: string, value: string): void => {
+const checkValue = (name: string, value: string): void => {
   try {
     validateHeaderValue(name, value);
   } catch {

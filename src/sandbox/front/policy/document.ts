@@ -3,10 +3,10 @@ import { isOptions, type Options, optionsAt, stringAt, stringsAt } from '../opti
 import { refuse } from '../refused-bind.ts';
 
 /** When a rule is looked at. */
-export const PHASES = ['on_tcp_connect', 'on_http_request', 'on_http_response'] as const;
+const PHASES = ['on_tcp_connect', 'on_http_request', 'on_http_response'] as const;
 export type Phase = (typeof PHASES)[number];
 
-export interface ActionSpec {
+interface ActionSpec {
   readonly type: string;
   readonly config: Options;
 }
