@@ -41,7 +41,7 @@ export class AgentConnection {
     this.#mux = new Mux(knock.socket, {
       noOpAck: () => settings.noOpAck,
       onStream: (stream) => dispatchByType(stream, (type) => this.#consumer(type, stream)),
-      onStreamEnd: () => this.#session?.slots.admit(),
+      onStreamEnd: () => this.#session?.slots.ended(),
       onEnd: (_end, detail) => this.#ended(detail),
     });
     this.#watch.start(settings.authDeadlineMs);

@@ -122,7 +122,7 @@ export class Endpoint implements EdgeEndpoint {
 
   async #openSlot(visitor: Visitor): Promise<Duplex> {
     try {
-      return await this.owner.slots.pass(() => {
+      return await this.owner.slots.turnstile.pass(() => {
         if (this.#isGone) throw this.#goneError();
         return this.#openStream(visitor);
       });

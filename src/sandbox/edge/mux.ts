@@ -54,7 +54,7 @@ export class Mux implements StreamCarrier {
   /** Opens a stream with `head` whole in its SYN frame. Throws when the connection has ended. */
   open(head: Buffer): MuxStream {
     if (this.#ended) throw new Error("the agent's connection has ended");
-    const stream = new MuxStream(this.#writer.open(head), this, head.length);
+    const stream = new MuxStream(this.#writer.open(head), this, { headBytes: head.length });
     this.#streams.set(stream.id, stream);
     return stream;
   }
@@ -138,7 +138,7 @@ export class Mux implements StreamCarrier {
     if (streamId % 2 === 0) throw new FrameError(`the agent opened the even stream ${streamId}`);
     if (this.#streams.size >= MOST_STREAMS) throw new FrameError('too many streams');
     this.#writer.accepted(streamId);
-    const stream = new MuxStream(streamId, this);
+    const stream = new MuxStream(streamId, this, 'urgent');
     this.#streams.set(streamId, stream);
     this.#options.onStream(stream);
     return stream;

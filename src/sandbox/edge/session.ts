@@ -5,7 +5,7 @@ import type { EdgeContext } from './context.ts';
 import { type Endpoint, EndpointGone } from './endpoint.ts';
 import type { EndpointEnd } from './events.ts';
 import type { Mux } from './mux.ts';
-import { Turnstile } from './turnstile.ts';
+import { Slots } from './slots.ts';
 
 export interface SessionParts {
   readonly id: string;
@@ -30,7 +30,7 @@ export class Session implements EdgeSession {
   readonly endpoints = new Map<string, Endpoint>();
   readonly mux: Mux;
   /** Admits streams while the agent can bear more. */
-  readonly slots: Turnstile;
+  readonly slots: Slots;
   readonly cut: (how: 'fin' | 'rst') => void;
   readonly #context: EdgeContext;
 
@@ -48,12 +48,7 @@ export class Session implements EdgeSession {
     this.unsupported = parts.request.unsupported;
     this.mux = parts.mux;
     this.cut = parts.cut;
-    this.slots = new Turnstile({
-      clock,
-      hasRoom: () => parts.mux.size < settings.streamCap,
-      queueCap: () => settings.streamQueue,
-      waitMs: () => settings.streamWaitMs,
-    });
+    this.slots = new Slots({ clock, settings, streams: () => parts.mux.size });
   }
 
   command(

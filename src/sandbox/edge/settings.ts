@@ -18,6 +18,10 @@ export interface EdgeSettings {
   graceMs: number;
   /** Most streams of one session; the SDK dies at 512. Further ones queue. */
   streamCap: number;
+  /** How long the slot of an ended stream may stay in use at the agent, which does not tell. */
+  slotCoolMs: number;
+  /** Most streams of one session together with ended ones whose slots may still be in use. */
+  slotCap: number;
   /** Most connections that wait for a stream of one session; further ones are refused. */
   streamQueue: number;
   /** Most streams of an endpoint whose agent has never accepted one; the SDK jams at 64. */
@@ -46,6 +50,8 @@ export const DEFAULT_SETTINGS: Readonly<EdgeSettings> = {
   routeDelayMs: 50,
   graceMs: 0,
   streamCap: 400,
+  slotCoolMs: 100,
+  slotCap: 490,
   streamQueue: 2_000,
   untakenCap: 60,
   streamWaitMs: 10_000,

@@ -33,6 +33,7 @@ export class MuxStream extends Duplex {
   readonly #carrier: StreamCarrier;
   /** Called once, at the first sign that the agent's application has accepted the stream. */
   onTaken: (() => void) | null = null;
+  readonly #isUrgent: boolean;
   readonly #headBytes: number;
   #sendCredit: number;
   #creditSeen = 0;
@@ -44,8 +45,11 @@ export class MuxStream extends Duplex {
   #unsent: Buffer[] = [];
   #written: ((error?: Error | null) => void) | null = null;
 
-  /** `headBytes` is what the SYN frame carried: it costs credit, and credit for it proves nothing. */
-  constructor(id: number, carrier: StreamCarrier, headBytes = 0) {
+  /**
+   * `headBytes` is what the SYN frame of an edge's stream carried: it costs credit, and credit for it proves nothing.
+   * An urgent stream, one that the agent opened for beats and calls, does not wait behind the data of others.
+   */
+  constructor(id: number, carrier: StreamCarrier, kind: { headBytes: number } | 'urgent') {
     super({
       allowHalfOpen: true,
       readableHighWaterMark: BUFFER_BYTES,
@@ -53,8 +57,9 @@ export class MuxStream extends Duplex {
     });
     this.id = id;
     this.#carrier = carrier;
-    this.#headBytes = headBytes;
-    this.#sendCredit = INITIAL_WINDOW_BYTES - headBytes;
+    this.#isUrgent = kind === 'urgent';
+    this.#headBytes = kind === 'urgent' ? 0 : kind.headBytes;
+    this.#sendCredit = INITIAL_WINDOW_BYTES - this.#headBytes;
     // Whoever reads the stream has its own handler; a stream nobody looks at any more must not end the process.
     this.on('error', () => undefined);
   }
@@ -110,7 +115,7 @@ export class MuxStream extends Duplex {
   /** Sends what credit and the connection allow. Returns true when it stopped for lack of room alone. */
   pump(isFairShare = false): boolean {
     while (this.#unsent.length > 0 && this.#sendCredit > 0) {
-      if (this.#carrier.isCongested) {
+      if (this.#carrier.isCongested && !this.#isUrgent) {
         if (!isFairShare) this.#carrier.waitForRoom(this);
         return true;
       }

@@ -29,6 +29,10 @@ export class Turnstile {
     this.#options = options;
   }
 
+  get isWaitedFor(): boolean {
+    return this.#queue.size > 0;
+  }
+
   /** Runs `action` as soon as there is room; it must take the room at once. Rejects with `NotAdmitted`. */
   pass<T>(action: () => T): Promise<T> {
     const { clock, hasRoom, queueCap, waitMs } = this.#options;

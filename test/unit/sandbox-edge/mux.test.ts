@@ -266,3 +266,19 @@ test('streams share a full connection: data waits with its stream, and each gets
     expect(of(stream.id).reduce((sum, { payload }) => sum + payload.length, 0)).toBe(250_000 + HEAD.length);
   }
 });
+
+test('12: an echo stands behind no more than a fixed amount of data, however much waits', async () => {
+  const { mux, send, settle, unstick, frames, accepted } = setUp({ isStuck: true });
+  for (let stream = 0; stream < 10; stream += 1) mux.open(HEAD).write(Buffer.alloc(250_000));
+  await settle();
+  send(FRAME_TYPE.data, FLAG_SYN, 3, Buffer.from('beat'));
+  await settle();
+  accepted[0]?.write('echo');
+  unstick();
+  for (let round = 0; round < 10; round += 1) await settle();
+  const echo = frames.findIndex(({ streamId }) => streamId === 3);
+  const ahead = frames.slice(0, echo).reduce((sum, { payload }) => sum + payload.length, 0);
+  expect(frames[echo]?.payload.toString()).toBe('echo');
+  expect(ahead).toBeLessThan(320_000);
+  expect(frames.reduce((sum, { payload }) => sum + payload.length, 0)).toBeGreaterThan(2_000_000);
+});
