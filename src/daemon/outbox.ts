@@ -36,27 +36,21 @@ export const createOutbox = (): Outbox => {
     }
   };
 
-  const drain = async (
-    queue: OutboundMessage[],
-    link: Pick<Link, 'publish'>,
-    sent: (m: OutboundMessage) => void,
-  ) => {
-    for (let head = queue[0]; head !== undefined; head = queue[0]) {
-      await link.publish(head);
-      // The ring may have dropped it while it was on its way.
-      if (queue[0] === head) {
-        queue.shift();
-        sent(head);
-      }
-    }
+  /** One at a time, and looked at anew each time: a result that comes meanwhile goes before the events that wait. */
+  const sendNext = async (link: Pick<Link, 'publish'>): Promise<void> => {
+    const queue = results.length > 0 ? results : events;
+    const [head] = queue;
+    if (head === undefined) return;
+    await link.publish(head);
+    // The ring may have dropped it while it was on its way.
+    if (queue[0] !== head) return;
+    queue.shift();
+    if (queue === events) eventBytes -= sizeOf(head);
   };
 
   const flushAll = async (link: Pick<Link, 'publish'>): Promise<void> => {
     try {
-      await drain(results, link, () => undefined);
-      await drain(events, link, (message) => {
-        eventBytes -= sizeOf(message);
-      });
+      while (results.length + events.length > 0) await sendNext(link);
     } catch {
       // The link went away: the rest waits for the next one.
     }
