@@ -20,10 +20,15 @@ const bindAll = async (agent: SdkAgent, upstream: Upstream): Promise<Map<string,
   return urls;
 };
 
+const sorted = (texts: Iterable<string>): readonly string[] =>
+  [...texts].sort((one, other) => one.localeCompare(other));
+
 const urlsOf = (world: EdgeWorld): readonly string[] =>
-  [...world.edge.sessions.values()]
-    .flatMap((session) => [...session.endpoints.values()].map(({ url }) => url))
-    .sort();
+  sorted(
+    [...world.edge.sessions.values()].flatMap((session) =>
+      [...session.endpoints.values()].map(({ url }) => url),
+    ),
+  );
 
 const counts = (world: EdgeWorld) => {
   const seen = { opened: 0, resumed: 0, rebound: 0, superseded: 0 };
@@ -55,8 +60,8 @@ test.each(['fin', 'rst'] as const)(
     expect(seen).toMatchObject({ opened: 1, resumed: 1 });
     expect([...world.edge.sessions.keys()]).toEqual([session?.id]);
     const [again] = [...world.edge.sessions.values()];
-    expect([...(again?.endpoints.keys() ?? [])].sort()).toEqual(ids.sort());
-    expect(urlsOf(world)).toEqual([...urls.values()].sort());
+    expect(sorted(again?.endpoints.keys() ?? [])).toEqual(sorted(ids));
+    expect(urlsOf(world)).toEqual(sorted(urls.values()));
     const [endpoint] = world.edge.members('https', 'a.edge.test');
     if (endpoint === undefined) throw new Error('not bound again');
     expect((await fetchOver(endpoint)).status).toBe(200);
@@ -73,7 +78,7 @@ test('16: a second cut is survived as the first one was', async () => {
     world.edge.faults.drop('rst');
     await waitFor(() => seen.rebound === 4 * round);
   }
-  expect(urlsOf(world)).toEqual([...urls.values()].sort());
+  expect(urlsOf(world)).toEqual(sorted(urls.values()));
   expect(seen.resumed).toBe(3);
 });
 
@@ -88,7 +93,7 @@ test('18: at a GOAWAY old and new session overlap, and neither 108 nor 334 stand
   world.edge.faults.drop('go-away');
   await waitFor(() => seen.rebound === 4 && seen.superseded === 1);
   expect(world.edge.sessions.size).toBe(1);
-  expect(urlsOf(world)).toEqual([...urls.values()].sort());
+  expect(urlsOf(world)).toEqual(sorted(urls.values()));
   expect(world.edge.refusals).toEqual([]);
   // Nothing was off line in between: each endpoint moved from one connection to the other.
   expect(lost).toEqual([]);

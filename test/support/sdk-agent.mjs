@@ -33,7 +33,9 @@ const builderOf = ({
   if (handlers) {
     builder.handleStopCommand(() => void tell('stop'));
     builder.handleRestartCommand(() => void tell('restart'));
-    builder.handleUpdateCommand((update) => void tell('update', { update }));
+    builder.handleUpdateCommand(({ version, permitMajorVersion }) => {
+      tell('update', { update: { version, permitMajorVersion } });
+    });
   }
   builder.handleHeartbeat((latencyMs) => void tell('beat', { latencyMs }));
   builder.handleDisconnection((_addr, error) => {

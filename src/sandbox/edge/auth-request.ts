@@ -1,7 +1,9 @@
-import { isJson, numberAt, objectAt, textAt } from './fields.ts';
+import { isJson, type Json, numberAt, objectAt, textAt } from './fields.ts';
 import type { AgentVersion } from './settings.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
+/** What the SDK's own defaults come to, for an agent that names nothing. */
+const DEFAULT_SILENCE_LIMIT_MS = 25_000;
 
 /** An Auth as the agent sent it. */
 export interface AuthRequest {
@@ -12,12 +14,16 @@ export interface AuthRequest {
   readonly metadata: string;
   readonly os: string;
   readonly agent: AgentVersion;
-  /** Silence for longer than both together means that the agent is gone. */
-  readonly heartbeatIntervalMs: number;
-  readonly heartbeatToleranceMs: number;
+  /** Heartbeat interval and tolerance together: silence for longer means that the agent is gone. */
+  readonly silenceLimitMs: number;
   /** Empty when the agent has a handler; else the reason why not. */
   readonly unsupported: { readonly stop: string; readonly restart: string; readonly update: string };
 }
+
+const silenceLimitMs = (extra: Json): number => {
+  const nanoseconds = numberAt(extra, 'HeartbeatInterval') + numberAt(extra, 'HeartbeatTolerance');
+  return nanoseconds > 0 ? nanoseconds / NANOSECONDS_PER_MS : DEFAULT_SILENCE_LIMIT_MS;
+};
 
 /** Null when the request is not an Auth, or none of its protocol versions is ours. */
 export const parseAuth = (request: unknown): AuthRequest | null => {
@@ -36,8 +42,7 @@ export const parseAuth = (request: unknown): AuthRequest | null => {
       clientType: textAt(extra, 'ClientType'),
       userAgent: textAt(extra, 'UserAgent'),
     },
-    heartbeatIntervalMs: numberAt(extra, 'HeartbeatInterval') / NANOSECONDS_PER_MS,
-    heartbeatToleranceMs: numberAt(extra, 'HeartbeatTolerance') / NANOSECONDS_PER_MS,
+    silenceLimitMs: silenceLimitMs(extra),
     unsupported: {
       stop: textAt(extra, 'StopUnsupportedError'),
       restart: textAt(extra, 'RestartUnsupportedError'),

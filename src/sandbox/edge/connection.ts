@@ -134,8 +134,7 @@ export class AgentConnection {
       return { refusal: result };
     }
     this.#session = result.session;
-    const { heartbeatIntervalMs, heartbeatToleranceMs } = result.request;
-    this.#watch.start(heartbeatIntervalMs + heartbeatToleranceMs);
+    this.#watch.start(result.request.silenceLimitMs);
     return result.result;
   }
 

@@ -54,6 +54,7 @@ export class Endpoint implements EdgeEndpoint {
   /** Resolves when the agent can be expected to know its endpoint; null from then on. */
   #settling: Promise<void> | null;
   #settled: () => void = () => undefined;
+  #cancelSettling: () => void = () => undefined;
   #isGone = false;
   /** Streams of which the agent has shown nothing yet; counted until it accepted the first. */
   #untaken = 0;
@@ -97,14 +98,16 @@ export class Endpoint implements EdgeEndpoint {
       this.#settling = null;
       this.#settled();
     };
-    if (this.#parts.settings.routeDelayMs <= 0) settle();
-    else this.#parts.clock.after(this.#parts.settings.routeDelayMs, settle);
+    const { clock, settings } = this.#parts;
+    if (settings.routeDelayMs <= 0) settle();
+    else this.#cancelSettling = clock.after(settings.routeDelayMs, settle);
   }
 
   /** No new streams from here on; those that run are left alone. */
   gone(): void {
     if (this.#isGone) return;
     this.#isGone = true;
+    this.#cancelSettling();
     this.#acceptance.close(this.#goneError());
     this.#settling = null;
     this.#settled();
