@@ -45,7 +45,7 @@ const upstreamSchema = Type.Object(
       wanted: 'a URL such as http://127.0.0.1:8080 or tcp://192.168.7.2:502',
     }),
     verify: flag(true, 'Whether the certificate of an `https://` or `tls://` upstream is checked.'),
-    caFile: path('', 'PEM file with the authorities to trust for this upstream instead of the system’s.'),
+    caFile: path('', "PEM file with the authorities to trust for this upstream instead of the system's."),
     serverName: text('', {
       description: 'Name to send and to check in the certificate instead of the host.',
       unit: 'host name',

@@ -29,9 +29,9 @@ const mqtt = Type.Object(
     }),
     username: text('', { description: 'User name at the broker.' }),
     passwordFile: secretPath('File with the password, read again at each connect.'),
-    caFile: secretPath('PEM file with the authorities to trust for the broker instead of the system’s.'),
+    caFile: secretPath("PEM file with the authorities to trust for the broker instead of the system's."),
     certFile: secretPath('PEM file with the client certificate, read again at each connect.'),
-    keyFile: secretPath('PEM file with the client certificate’s key.'),
+    keyFile: secretPath("PEM file with the client certificate's key."),
     protocol: choice(
       ['auto', '5', '4'],
       'auto',
@@ -42,24 +42,24 @@ const mqtt = Type.Object(
   { ...CLOSED, default: {}, description: 'The link to the cloud.' },
 );
 
-const ngrok = section('The session at ngrok’s edge.', {
+const ngrok = section("The session at ngrok's edge.", {
   authtokenFile: secretPath(
     'File with the authtoken. Seeds generation 1; a changed file is tried like a new token.',
   ),
   serverAddr: text('', {
-    description: 'Edge to connect to instead of ngrok’s own.',
+    description: "Edge to connect to instead of ngrok's own.",
     unit: '`host:port`',
   }),
-  caFile: path('', 'PEM file with the authorities to trust for the edge instead of ngrok’s own.'),
+  caFile: path('', "PEM file with the authorities to trust for the edge instead of ngrok's own."),
   region: text('auto', { description: 'ngrok region, or `auto`.' }, 32),
   metadata: text('', { description: 'Free text that ngrok keeps with the session.' }),
-  noDelay: flag(true, 'Sets TCP_NODELAY on the session’s socket (Linux): far lower latency.'),
+  noDelay: flag(true, "Sets TCP_NODELAY on the session's socket (Linux): far lower latency."),
   heartbeatIntervalS: seconds(5, 1, 600, 'Time between two heartbeats to the edge.'),
   heartbeatToleranceS: seconds(
     7,
     1,
     600,
-    'Wait for a heartbeat’s answer. Interval and tolerance together are how long a dead session can take visitors.',
+    "Wait for a heartbeat's answer. Interval and tolerance together are how long a dead session can take visitors.",
   ),
 });
 
@@ -89,7 +89,7 @@ export const configSchema = Type.Object(
       connEvents: choice(
         ['off', 'summary', 'full'],
         'summary',
-        'Events about visitors’ connections: none, one summary in a while, or each.',
+        "Events about visitors' connections: none, one summary in a while, or each.",
       ),
     }),
     lease: section('Endpoints opened by command.', {

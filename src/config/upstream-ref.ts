@@ -64,7 +64,7 @@ export const parseUpstreamUrl = (text: string): Result<UpstreamAddress> => {
   const parts = parseAuthority(authority, scheme);
   if (!parts.ok) return parts;
   if (rest !== '' && rest !== '/') {
-    return refuse('must not hold a path or query, since a visitor’s request passes unchanged');
+    return refuse("must not hold a path or query, since a visitor's request passes unchanged");
   }
   return ok({ scheme, ...parts.value });
 };

@@ -122,7 +122,7 @@ test.each([
   [{ policy: 'open' }, 'UNKNOWN_POLICY', 'names the policy open'],
   [{ url: 'tls://a.example' }, 'BAD_ARGS', 'url of web has the scheme tls'],
   [{ windows: ['never'] }, 'BAD_ARGS', 'window of web is not DAYS'],
-])('refuses a document’s endpoint with %j', (change, code, why) => {
+])("refuses a document's endpoint with %j", (change, code, why) => {
   const result = endpointFromDocument({ ...declared, ...change }, config);
   if (result.ok) expect.unreachable();
   else {
@@ -131,7 +131,7 @@ test.each([
   }
 });
 
-test('turns a spec into a bind with its policy’s text', () => {
+test("turns a spec into a bind with its policy's text", () => {
   const spec = endpointFromDocument({ ...declared, policy: 'office' }, config);
   if (!spec.ok) return expect.unreachable();
   expect(bindFromSpec(spec.value, config, policyTexts)).toEqual({

@@ -85,7 +85,7 @@ test('finds a keys file in the credentials folder', async () => {
   expect((await loadBad({ config, files }))[0]).toContain('is not in a credentials folder');
 });
 
-test('keeps the file’s values where a variable is set but empty (F2)', async () => {
+test("keeps the file's values where a variable is set but empty (F2)", async () => {
   const config = {
     ...BENCH_CONFIG,
     mqtt: { ...BENCH_CONFIG.mqtt, username: 'u' },
@@ -320,7 +320,7 @@ test.each([
   else expect((await loadBad(given))[0]).toContain(`trust.mode cannot be broker: ${why}`);
 });
 
-test('lets relative paths count from the file’s folder', async () => {
+test("lets relative paths count from the file's folder", async () => {
   const { config } = await loadGood({
     config: {
       ...BENCH_CONFIG,

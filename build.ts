@@ -1,0 +1,84 @@
+/** Bundles the four programs into `dist/`: one file each, with the modules that have native parts left outside. */
+import { chmod, readFile, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+/** Bundle by entry. The supervisor looks for `tunnel-process.js` beside itself. */
+const PROGRAMS = {
+  lockkeeperd: 'src/lockkeeperd.ts',
+  lockkeeper: 'src/lockkeeper.ts',
+  'tunnel-process': 'src/tunnel/process.ts',
+  sandbox: 'src/sandbox/main.ts',
+} as const;
+
+/** Loaded from `node_modules` at run time: native code. */
+const EXTERNAL = ['@ngrok/ngrok', 'bufferutil', 'utf-8-validate'];
+
+// Packages in the older module form call `require` and look for their folder; a bundle in the newer form has neither.
+const BANNER = `#!/usr/bin/env node
+import { createRequire as __createRequire } from 'node:module';
+import { dirname as __dirnameOf } from 'node:path';
+import { fileURLToPath as __fileURLToPath } from 'node:url';
+const require = __createRequire(import.meta.url);
+const __filename = __fileURLToPath(import.meta.url);
+const __dirname = __dirnameOf(__filename);`;
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+
+/** Of package.json the bundles need what `src/core/version.ts` reads, not the lists of scripts and tools. */
+const manifestPlugin: Plugin = {
+  name: 'manifest',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/package\.json$/ }, async ({ path }) => {
+      if (path !== `${root}package.json`) return undefined;
+      const { default: manifest } = (await import(path, { with: { type: 'json' } })) as {
+        readonly default: {
+          readonly version: string;
+          readonly dependencies: Readonly<Record<string, string>>;
+        };
+      };
+      const { version, dependencies } = manifest;
+      const kept = { version, dependencies: { '@ngrok/ngrok': dependencies['@ngrok/ngrok'] } };
+      return { loader: 'json', contents: JSON.stringify(kept) };
+    });
+  },
+};
+
+/** An entry's own first line for the shell would come before the banner, which has one for every program. */
+const shebangPlugin: Plugin = {
+  name: 'shebang',
+  setup({ onLoad }) {
+    const entries: readonly string[] = Object.values(PROGRAMS).map((entry) => root + entry);
+    onLoad({ filter: /\.ts$/ }, async ({ path }) =>
+      entries.includes(path)
+        ? { loader: 'ts', contents: (await readFile(path, 'utf8')).replace(/^#!.*/, '') }
+        : undefined,
+    );
+  },
+};
+
+await rm(new URL('dist/', import.meta.url), { recursive: true, force: true });
+const result = await build({
+  absWorkingDir: root,
+  entryPoints: Object.entries(PROGRAMS).map(([out, entry]) => ({ in: entry, out })),
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  // What `engines` promises; the packages bring the newer one.
+  target: 'node24',
+  format: 'esm',
+  external: EXTERNAL,
+  sourcemap: 'external',
+  legalComments: 'linked',
+  banner: { js: BANNER },
+  plugins: [manifestPlugin, shebangPlugin],
+  metafile: true,
+  logLevel: 'warning',
+});
+
+for (const out of Object.keys(PROGRAMS)) {
+  const file = `dist/${out}.js`;
+  await chmod(`${root}${file}`, 0o755);
+  const kib = Math.round((result.metafile.outputs[file]?.bytes ?? 0) / 1024);
+  process.stdout.write(`${file}  ${kib} KiB\n`);
+}

@@ -1,0 +1,35 @@
+import type { KnipConfig } from 'knip';
+
+/** Finds files, exports and packages that nothing uses. */
+const config: KnipConfig = {
+  entry: [
+    'src/lockkeeperd.ts!',
+    'src/lockkeeper.ts!',
+    'src/tunnel/process.ts!',
+    'src/sandbox/main.ts!',
+    'src/demo/main.ts',
+    // What `exports` of package.json offers to other programs.
+    'src/protocol/index.ts!',
+    'src/fleet/index.ts!',
+    'build.ts',
+    'bench/*.ts',
+    'docs/*.ts',
+    'test/all.ts',
+    'test/**/*.test.ts',
+    // Started as programs by tests.
+    'test/support/*.mjs',
+  ],
+  project: ['src/**/*.ts!', 'test/**/*.{ts,mjs}', 'bench/**/*.ts', 'docs/**/*.ts'],
+  // An interface or a constant that its own file uses may be exported for readers and tests.
+  ignoreExportsUsedInFile: true,
+  // Installed by .ci/run where they are missing.
+  ignoreBinaries: ['mosquitto', 'openssl', 'systemd-notify'],
+  ignoreDependencies: [
+    // The node that runs everything, put first in PATH by npm.
+    'node',
+    // Found by dependency-cruiser by its name.
+    '@swc/core',
+  ],
+};
+
+export default config;
