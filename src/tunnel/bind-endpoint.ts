@@ -67,8 +67,6 @@ type AnyBuilder = ReturnType<Session['httpEndpoint' | 'tcpEndpoint' | 'tlsEndpoi
 
 const finish = (builder: AnyBuilder, spec: BindSpec, toUrl: string): Promise<Listener> => {
   builder.poolingEnabled(spec.pooling);
-  // The edge shows this to people: the upstream's name, not the path of our socket.
-  builder.forwardsTo(spec.upstream.ref);
   if (spec.metadata !== '') builder.metadata(spec.metadata);
   if (spec.policy !== '') builder.trafficPolicy(spec.policy);
   if (spec.binding !== 'public') builder.binding(spec.binding);

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Listener, Session } from '@ngrok/ngrok';
 import type { Clock } from '../core/clock.ts';
 import type { BindSpec, EndpointCounters } from '../core/endpoint.ts';
@@ -176,9 +177,10 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       relay?.close();
       if (!endpoint.isClosing) refuse(spec, result);
     };
+    // The SDK tells the edge where it forwards to: a bare name, seen from the working folder, says nothing of this device.
     let binding: Promise<Listener>;
     try {
-      binding = bindEndpoint(session, spec, isDirect ? directUrl(spec) : `unix:${path}`);
+      binding = bindEndpoint(session, spec, isDirect ? directUrl(spec) : `unix:${basename(path)}`);
     } catch (error) {
       giveUp({ ok: false, fault: sdkFault(error, 'bind') });
       return;

@@ -1,7 +1,7 @@
 import { connect, isIP } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import type { ProbeEdge } from '../daemon/ports.ts';
-import { DEFAULT_SERVER_ADDR } from './no-delay.ts';
+import { DEFAULT_SERVER_ADDR } from './edge-socket.ts';
 
 const PROBE_DEADLINE_MS = 2_000;
 

@@ -15,6 +15,8 @@ if (runDir === undefined || tunnel === undefined) {
 
 // What this process makes is for its own user alone.
 process.umask(0o077);
+// The SDK is given the relay's sockets by their bare names.
+process.chdir(runDir);
 
 const tunnelProcess = new TunnelProcess({
   runDir,

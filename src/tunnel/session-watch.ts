@@ -3,11 +3,23 @@ import type { ProcessEvent } from './messages.ts';
 
 /** What the SDK has to bring a lost session back by itself. Its next tries come minutes apart. */
 const OUTAGE_MS = 5_000;
-/** A beat comes right after Auth and before the rebinds: only when no new disconnect follows it is the session back. */
+/**
+ * A beat comes before the answer to Auth and before the rebinds, so it does not prove that the session is back. And the
+ * callback for a try that failed comes only at the end of the wait after it, so its absence proves nothing either. But
+ * the SDK closes its connection at once when Auth or a rebind is refused.
+ */
 const SETTLE_MS = 1_000;
+/** Where the connection cannot be seen, a further beat must come within so many intervals. */
+const PROOF_INTERVALS = 1.5;
 /** Beats that may stay away before the session counts as lost. */
 const MISSED_BEATS = 4;
 const MISSED_ANSWERS = 2;
+
+interface Outage {
+  isExpired: boolean;
+  /** How far the SDK's present try has come. */
+  trial: 'none' | 'settling' | 'waiting-for-beat';
+}
 
 /** Judges a session by its callbacks. */
 export interface SessionWatch {
@@ -28,10 +40,14 @@ export interface SessionWatch {
   readonly hasBeat: boolean;
 }
 
-/** Watches one session; `emit` gets `disconnected`, `reconnected`, `lost` (once) and `heartbeat`. */
+/**
+ * Watches one session; `emit` gets `disconnected`, `reconnected`, `lost` (once) and `heartbeat`. `hasConnection` looks
+ * for the SDK's connection to the edge; null when it cannot tell. It must not reject.
+ */
 export const createSessionWatch = (
   clock: Clock,
   intervalMs: number,
+  hasConnection: () => Promise<boolean | null>,
   emit: (event: ProcessEvent) => void,
 ): SessionWatch => {
   const never = (): void => undefined;
@@ -39,9 +55,9 @@ export const createSessionWatch = (
   let hasBeat = false;
   let missed = 0;
   let lost: 'clock' | 'heartbeat' | 'unresponsive' | null = null;
-  let outage: { expired: boolean; settling: boolean } | null = null;
+  let outage: Outage | null = null;
   let cancelOutage = never;
-  let cancelSettle = never;
+  let cancelTrial = never;
   let cancelSilence = never;
 
   const lose = (reason: 'clock' | 'heartbeat' | 'unresponsive'): void => {
@@ -58,8 +74,26 @@ export const createSessionWatch = (
   const back = (): void => {
     outage = null;
     cancelOutage();
+    cancelTrial();
     isConnected = true;
     if (lost === null) emit({ type: 'reconnected' });
+  };
+  /** The try that a beat spoke for has failed. */
+  const fail = (): void => {
+    cancelTrial();
+    if (outage === null || outage.trial === 'none') return;
+    outage.trial = 'none';
+    if (outage.isExpired) lose('clock');
+  };
+  const settle = async (current: Outage): Promise<void> => {
+    const isThere = await hasConnection();
+    if (outage !== current || current.trial !== 'settling') return;
+    if (isThere === true) back();
+    else if (isThere === false) fail();
+    else {
+      current.trial = 'waiting-for-beat';
+      cancelTrial = clock.after(intervalMs * PROOF_INTERVALS, fail);
+    }
   };
 
   return {
@@ -68,20 +102,17 @@ export const createSessionWatch = (
       expectBeat();
     },
     disconnected() {
-      cancelSettle();
       isConnected = false;
       if (outage !== null) {
-        const wasSettling = outage.settling;
-        outage.settling = false;
-        if (outage.expired && wasSettling) lose('clock');
+        fail();
         return;
       }
-      const begun = { expired: false, settling: false };
+      const begun: Outage = { isExpired: false, trial: 'none' };
       outage = begun;
       if (lost === null) emit({ type: 'disconnected' });
       cancelOutage = clock.after(OUTAGE_MS, () => {
-        begun.expired = true;
-        if (!begun.settling) lose('clock');
+        begun.isExpired = true;
+        if (begun.trial === 'none') lose('clock');
       });
     },
     beat(latencyMs) {
@@ -94,9 +125,13 @@ export const createSessionWatch = (
       missed = 0;
       expectBeat();
       emit({ type: 'heartbeat', latencyMs });
-      if (outage === null || outage.settling) return;
-      outage.settling = true;
-      cancelSettle = clock.after(SETTLE_MS, back);
+      const current = outage;
+      if (current === null || current.trial === 'settling') return;
+      if (current.trial === 'waiting-for-beat') back();
+      else {
+        current.trial = 'settling';
+        cancelTrial = clock.after(SETTLE_MS, () => void settle(current));
+      }
     },
     unresponsive: () => lose('unresponsive'),
     repeat() {
@@ -105,7 +140,7 @@ export const createSessionWatch = (
     },
     stop() {
       cancelOutage();
-      cancelSettle();
+      cancelTrial();
       cancelSilence();
     },
     get isConnected() {

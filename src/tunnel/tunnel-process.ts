@@ -2,6 +2,7 @@ import type { Session } from '@ngrok/ngrok';
 import type { Clock } from '../core/clock.ts';
 import { fault } from '../core/errors.ts';
 import type { TunnelId } from '../core/tunnel-event.ts';
+import { findEdgeSockets } from './edge-socket.ts';
 import { createEndpoints, type Endpoints } from './endpoints.ts';
 import type { ProcessEvent, Reply, Request, StartConfig } from './messages.ts';
 import { createNoDelay } from './no-delay.ts';
@@ -158,8 +159,15 @@ export class TunnelProcess {
   }
 
   async #start(config: StartConfig): Promise<void> {
-    const watch = createSessionWatch(this.#clock, config.heartbeatIntervalS * 1_000, (event) =>
-      this.#emit(event),
+    const serverAddr = serverAddrOf(config);
+    const watch = createSessionWatch(
+      this.#clock,
+      config.heartbeatIntervalS * 1_000,
+      async () => {
+        const found = await findEdgeSockets(serverAddr, this.#endpoints.remotes());
+        return found === null ? null : found.length > 0;
+      },
+      (event) => this.#emit(event),
     );
     this.#watch = watch;
     let isNoDelayDue = false;
@@ -184,7 +192,7 @@ export class TunnelProcess {
       this.#end(EXIT_NOT_CONNECTED);
     }
     if (config.noDelay) {
-      const { apply } = createNoDelay(serverAddrOf(config), () => this.#endpoints.remotes());
+      const { apply } = createNoDelay(serverAddr, () => this.#endpoints.remotes());
       this.#noDelay = () => void apply();
       // Before the first bind: no connection of ours can be mistaken for the SDK's.
       await apply();

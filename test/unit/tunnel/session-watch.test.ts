@@ -6,13 +6,21 @@ import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 let clock: ManualClock;
 let events: ProcessEvent[];
 let watch: SessionWatch;
+/** Whether the SDK's connection can be seen; null when nobody can tell. */
+let isThere: boolean | null;
 
 beforeEach(() => {
   clock = manualClock();
   events = [];
-  watch = createSessionWatch(clock, 5_000, (event) => {
-    if (event.type !== 'heartbeat') events.push(event);
-  });
+  isThere = true;
+  watch = createSessionWatch(
+    clock,
+    5_000,
+    () => Promise.resolve(isThere),
+    (event) => {
+      if (event.type !== 'heartbeat') events.push(event);
+    },
+  );
   watch.connected();
   watch.beat(3);
 });
@@ -56,6 +64,42 @@ describe('a lost session', () => {
     watch.beat(4);
     await clock.advance(500);
     watch.disconnected();
+    expect(events).toEqual([{ type: 'disconnected' }, { type: 'lost', reason: 'clock' }]);
+  });
+
+  test('is not back by the beat of a connection that is closed again, as with a revoked token', async () => {
+    isThere = false;
+    watch.disconnected();
+    await clock.advance(50);
+    watch.beat(2);
+    watch.disconnected();
+    await clock.advance(100);
+    watch.beat(0);
+    await clock.advance(2_400);
+    watch.disconnected();
+    await clock.advance(50);
+    watch.beat(1);
+    await clock.advance(2_399);
+    expect(events).toEqual([{ type: 'disconnected' }]);
+    await clock.advance(1);
+    expect(events).toEqual([{ type: 'disconnected' }, { type: 'lost', reason: 'clock' }]);
+  });
+
+  test('needs a second beat where its connection cannot be seen', async () => {
+    isThere = null;
+    watch.disconnected();
+    watch.beat(2);
+    await clock.advance(4_999);
+    expect(events).toEqual([{ type: 'disconnected' }]);
+    watch.beat(2);
+    expect(events).toEqual([{ type: 'disconnected' }, { type: 'reconnected' }]);
+  });
+
+  test('is given up when that second beat stays away', async () => {
+    isThere = null;
+    watch.disconnected();
+    watch.beat(2);
+    await clock.advance(8_500);
     expect(events).toEqual([{ type: 'disconnected' }, { type: 'lost', reason: 'clock' }]);
   });
 

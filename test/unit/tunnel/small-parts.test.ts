@@ -2,7 +2,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkDirect, directUrl, publicAddress } from '../../../src/tunnel/bind-endpoint.ts';
-import { parseTcpTable } from '../../../src/tunnel/no-delay.ts';
+import { parseTcpTable } from '../../../src/tunnel/edge-socket.ts';
 import { createStreamBudget } from '../../../src/tunnel/relay/budget.ts';
 import { createEndpointCounts } from '../../../src/tunnel/relay/endpoint-counts.ts';
 import { isRefusedAddress } from '../../../src/tunnel/relay/refused-address.ts';
