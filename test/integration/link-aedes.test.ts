@@ -1,8 +1,9 @@
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
-import { Aedes, type AedesOptions } from 'aedes';
+import type { AddressInfo } from 'node:net';
+import { Aedes } from 'aedes';
 import { expect, onTestFinished, test } from 'vitest';
 import { createWebSocketStream, WebSocketServer } from 'ws';
+import { startAedes } from '../support/aedes.ts';
 import { freePort } from '../support/free-port.ts';
 import { fastClock, startLink } from '../support/link-world.ts';
 import { mqttPeer } from '../support/mqtt-peer.ts';
@@ -13,19 +14,6 @@ const DESIRED = 'lk1/acme/d/press-7/desired';
 const COMMANDS = 'lk1/acme/d/press-7/cmd/+';
 const PING = 'lk1/acme/d/press-7/cmd/ping';
 const GROUP = 'lk1/acme/g/lab/cmd/+';
-
-const startAedes = async (options: AedesOptions = {}) => {
-  const aedes = await Aedes.createBroker(options);
-  const server = createServer(aedes.handle);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const connects: string[] = [];
-  aedes.on('client', (client) => connects.push(client.id));
-  onTestFinished(async () => {
-    await new Promise<void>((resolve) => aedes.close(() => resolve()));
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return { aedes, url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`, connects };
-};
 
 test('falls back to MQTT 3.1.1 at once and remembers it', async () => {
   const { url } = await startAedes();

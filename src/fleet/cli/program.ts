@@ -1,0 +1,37 @@
+/** The operator's command line as one commander program. */
+import { Command } from 'commander';
+import { EXIT } from '../../core/errors.ts';
+import { VERSION } from '../../core/version.ts';
+import type { Cli } from './cli.ts';
+import { addDesiredCommands } from './desired-commands.ts';
+import { addDeviceCommands } from './device-commands.ts';
+import { addKeysCommands } from './keys-commands.ts';
+import { addLocalCommands } from './local-commands.ts';
+import { addSendCommand } from './send-command-line.ts';
+import { addSignCommand } from './sign-command.ts';
+
+/** Throws commander's `CommanderError` instead of exiting; `exitCodeOfCommander` reads it. */
+export const createProgram = (cli: Cli): Command => {
+  const program = new Command('lockkeeper')
+    .description('Looks at the device it runs on, and commands devices over MQTT')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => cli.stdout.write(text),
+      writeErr: (text) => cli.stderr.write(text),
+    })
+    .showHelpAfterError('(lockkeeper --help)');
+  addLocalCommands(program, cli);
+  addSendCommand(program, cli);
+  addDesiredCommands(program, cli);
+  addDeviceCommands(program, cli);
+  addSignCommand(program, cli);
+  addKeysCommands(program, cli);
+  return program;
+};
+
+const NO_ERROR = ['commander.helpDisplayed', 'commander.version'];
+
+/** Help and version that were asked for are 0, everything else is a usage error. */
+export const exitCodeOfCommander = (error: { readonly code: string }): number =>
+  NO_ERROR.includes(error.code) ? EXIT.ok : EXIT.usage;
