@@ -1,13 +1,19 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createCertificateAuthority } from '../../src/sandbox/certificates.ts';
+import { FRAME_TYPE } from '../../src/sandbox/edge/frame.ts';
 import { startEdgeWorld, TOKEN } from '../support/edge-world.ts';
 import { RawAgent } from '../support/raw-agent.ts';
 import type { SdkRefusal } from '../support/sdk-agent.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
+
+/** Ids that an agent gives its first streams. */
+const HEARTBEAT_STREAM = 3;
+const AUTH_STREAM = 5;
 
 const refusal = async (attempt: Promise<unknown>): Promise<SdkRefusal> => {
   const outcome = await attempt.then(
@@ -146,10 +152,12 @@ test('7: an Auth that comes in many frames of a few bytes is accepted', async ()
 test('the first beat is echoed before the Auth answer, though the Auth came first', async () => {
   const world = await startEdgeWorld();
   const agent = await RawAgent.dial(world);
-  const answer = agent.rpc(0, agent.authText()).then(() => agent.order.push('auth'));
-  const echo = agent.beat().then(() => agent.order.push('beat'));
-  await Promise.all([answer, echo]);
-  expect(agent.order).toEqual(['beat', 'auth']);
+  const opened = once(world.edge.events, 'session-opened');
+  const answer = agent.rpc(0, agent.authText());
+  await opened;
+  await Promise.all([answer, agent.beat()]);
+  const streams = agent.frames.filter(({ type }) => type === FRAME_TYPE.data).map(({ streamId }) => streamId);
+  expect(streams).toEqual([HEARTBEAT_STREAM, AUTH_STREAM, AUTH_STREAM]);
 });
 
 test('a connection that never authenticates is cut', async () => {

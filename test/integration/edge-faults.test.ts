@@ -74,6 +74,23 @@ test('silence: nothing is read or written on a live session, and all of it goes 
   expect(agent.events.some(({ event }) => event === 'disconnect')).toBe(false);
 });
 
+test('silence: what the edge wants to say meanwhile is said at the thaw', async () => {
+  const world = await startEdgeWorld();
+  const agent = await RawAgent.dial(world);
+  await agent.beat();
+  await agent.auth();
+  const [session] = [...world.edge.sessions.values()];
+  world.edge.faults.silence(true);
+  const before = agent.frames.length;
+  const command = session?.command('stop').catch((error: Error) => error.message);
+  await delay(LONG_ENOUGH_MS);
+  expect(agent.frames.length).toBe(before);
+  world.edge.faults.silence(false);
+  await waitFor(() => agent.frames.length > before);
+  agent.socket.destroy();
+  expect(await command).toMatch(/closed/);
+});
+
 test('silence: new TCP connections are accepted and get no answer to their handshake until the thaw', async () => {
   const world = await startEdgeWorld();
   world.edge.faults.silence(true);

@@ -18,8 +18,6 @@ export class RawAgent {
   readonly socket: TLSSocket;
   /** Every frame received. */
   readonly frames: Frame[] = [];
-  /** For a test to note the order of answers. */
-  readonly order: string[] = [];
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>;
   #nextId = 5;
