@@ -12,6 +12,7 @@ import { dispatchByType, STREAM_TYPE, type StreamConsumer } from './typed-stream
 
 /** Agents expect the first beat's echo before the Auth answer; one that sends no beat is answered after this. */
 const BEAT_WAIT_MS = 250;
+const ECHO_MS = 2;
 const BEAT_BYTES = 4;
 
 const NOT_AUTHENTICATED: RpcAnswer = { refusal: { code: '', message: 'The session is not authenticated.' } };
@@ -102,11 +103,14 @@ export class AgentConnection {
     let pending = 0;
     return {
       data: (chunk) => {
-        stream.write(chunk);
-        pending += chunk.length;
-        if (pending < BEAT_BYTES) return;
-        pending %= BEAT_BYTES;
-        this.#beat();
+        // The SDK tells whole milliseconds: on loopback an echo at once would be a latency of none.
+        this.#later(ECHO_MS, () => {
+          stream.write(chunk);
+          pending += chunk.length;
+          if (pending < BEAT_BYTES) return;
+          pending %= BEAT_BYTES;
+          this.#beat();
+        });
       },
       end: () => {
         stream.end();
