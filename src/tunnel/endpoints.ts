@@ -6,7 +6,7 @@ import { fault, type Result } from '../core/errors.ts';
 import type { CutStreams, TunnelId } from '../core/tunnel-event.ts';
 import { bindEndpoint, checkDirect, directUrl, publicAddress } from './bind-endpoint.ts';
 import type { ProcessEvent, Snapshot } from './messages.ts';
-import { createStreamBudget } from './relay/budget.ts';
+import { createStreamBudget, isShortOfDescriptors } from './relay/budget.ts';
 import { createBufferPool } from './relay/buffer-pool.ts';
 import { createEndpointRelay, type EndpointRelay } from './relay/endpoint-relay.ts';
 import { relayPath } from './run-dir.ts';
@@ -61,6 +61,8 @@ export interface Endpoints {
   enforceClosing(wallMs: number, drainMs: number): void;
   /** A heartbeat came: endpoints that settled before it are serving now. */
   beat(): void;
+  /** The SDK could not dial one of the relays' sockets, or an unmetered upstream. */
+  dialFailed(): void;
   counters(): Readonly<Record<string, EndpointCounters>>;
   snapshot(): Snapshot['endpoints'];
   /** Remote addresses of the relays' connections, for those who look at sockets. */
@@ -307,6 +309,12 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
           clock.after(SETTLE_MS, () => serveWhenSettled(endpoint));
         }
       }
+    },
+    dialFailed() {
+      // A relay that listens and cannot be dialled: only want of descriptors explains that.
+      void isShortOfDescriptors().then((isShort) => {
+        if (isShort) budget.exhausted();
+      });
     },
     counters: () =>
       Object.fromEntries(

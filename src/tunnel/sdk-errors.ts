@@ -78,3 +78,6 @@ export const sdkFault = (error: unknown, step: SdkStep): Fault => {
 
 /** The session id out of the SDK's log line `Session created "ts_…"`; undefined for every other line. */
 export const sessionIdIn = (message: string): string | undefined => /\b(ts_[0-9A-Za-z]+)/.exec(message)?.[1];
+
+/** True for the SDK's log line that says it could not dial where it forwards to; it names neither endpoint nor cause. */
+export const isDialWarning = (message: string): boolean => message.includes('error connecting to upstream');

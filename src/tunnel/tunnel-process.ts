@@ -7,6 +7,7 @@ import { createEndpoints, type Endpoints } from './endpoints.ts';
 import type { ProcessEvent, Reply, Request, StartConfig } from './messages.ts';
 import { createNoDelay } from './no-delay.ts';
 import { scrub } from './scrub.ts';
+import { isDialWarning } from './sdk-errors.ts';
 import { connectSession, serverAddrOf } from './sdk-session.ts';
 import { createSessionWatch, type SessionWatch } from './session-watch.ts';
 import { createSupervisorLink, type SupervisorLink } from './supervisor-link.ts';
@@ -14,6 +15,7 @@ import { createSupervisorLink, type SupervisorLink } from './supervisor-link.ts'
 /** How long the drain may take that nobody supervises any more, and that of SIGTERM. */
 const ORPHAN_DRAIN_MS = 15_000;
 const SIGTERM_DRAIN_MS = 5_000;
+const SAME_LOG_EVERY_MS = 10_000;
 const COUNTERS_EVERY_MS = 1_000;
 /** The SDK may still be writing what the relay handed it last. */
 const LINGER_MS = 150;
@@ -38,6 +40,7 @@ export class TunnelProcess {
   #cancelGrace: (() => void) | null = null;
   #draining: Promise<void> | null = null;
   #lastCounters = '';
+  #lastLog = { message: '', atMs: 0 };
 
   constructor(options: {
     readonly runDir: string;
@@ -184,7 +187,7 @@ export class TunnelProcess {
         this.#noDelay?.();
       },
       remote: (op) => this.#emit({ type: 'remote', op }),
-      log: (level, target, message) => this.#link.log(level, target, message),
+      log: (level, target, message) => this.#log(level, target, message),
     });
     if (!connected.ok) {
       this.#emit({ type: 'connect-failed', fault: connected.fault });
@@ -203,6 +206,15 @@ export class TunnelProcess {
     watch.connected();
     this.#emit({ type: 'connected', sessionId, tookMs });
     this.#clock.after(COUNTERS_EVERY_MS, () => this.#tick());
+  }
+
+  /** Passes a line of the SDK on, the same one at most every few seconds: some come once per connection. */
+  #log(level: 'warn' | 'error', target: string, message: string): void {
+    if (isDialWarning(message)) this.#endpoints.dialFailed();
+    const now = this.#clock.now();
+    if (this.#lastLog.message === message && now - this.#lastLog.atMs < SAME_LOG_EVERY_MS) return;
+    this.#lastLog = { message, atMs: now };
+    this.#link.log(level, target, message);
   }
 
   #tick(): void {

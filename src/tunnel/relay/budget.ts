@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import type { Clock } from '../../core/clock.ts';
 
 /** The SDK cuts its session at the 513th stream, leaked ones included; this stays well clear of it. */
@@ -7,17 +8,33 @@ const MAX_STREAMS = 400;
 const DESCRIPTORS_PER_STREAM = 3;
 /** For the runtime, the session, the channel, relay servers, and connections that are refused in a burst. */
 const RESERVED_DESCRIPTORS = 64;
+/** Fewer free descriptors than this are as good as none. */
+const FEW_DESCRIPTORS = 16;
 /** Without a refusal for so long, and below the cap again, the process counts as good. */
 const GOOD_AFTER_MS = 5_000;
 
-/** Soft limit of open descriptors of this process; it can be changed from outside while we run. */
-const readDescriptorLimit = (): number => {
+/** The limit is read again at most so often. */
+const MEASURE_EVERY_MS = 500;
+
+/** Soft limit of open descriptors of this process, which can be changed from outside while we run; null when it cannot be read now. */
+const readDescriptorLimit = (): number | null => {
   try {
     const line = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
     return line === undefined || line === 'unlimited' ? Number.POSITIVE_INFINITY : Number(line);
   } catch {
-    // Not Linux, or no descriptor left to read it with: the stream cap alone holds.
-    return Number.POSITIVE_INFINITY;
+    // Not Linux, or no descriptor left to read it with.
+    return null;
+  }
+};
+
+/** True when this process has hardly a descriptor left. */
+export const isShortOfDescriptors = async (): Promise<boolean> => {
+  if (process.platform !== 'linux') return false;
+  const limit = readDescriptorLimit();
+  try {
+    return limit === null || (await readdir('/proc/self/fd')).length + FEW_DESCRIPTORS > limit;
+  } catch {
+    return true;
   }
 };
 
@@ -40,7 +57,7 @@ export interface StreamBudget {
 export const createStreamBudget = (
   clock: Clock,
   emit: (on: boolean, refused: number) => void,
-  descriptorLimit: () => number = readDescriptorLimit,
+  descriptorLimit: () => number | null = readDescriptorLimit,
 ): StreamBudget => {
   let open = 0;
   let refused = 0;
@@ -48,8 +65,13 @@ export const createStreamBudget = (
   let lastRefusalAtMs = 0;
   let cap = MAX_STREAMS;
 
+  let measuredAtMs = Number.NEGATIVE_INFINITY;
   const measure = (): void => {
-    const byDescriptors = Math.floor((descriptorLimit() - RESERVED_DESCRIPTORS) / DESCRIPTORS_PER_STREAM);
+    if (clock.now() - measuredAtMs < MEASURE_EVERY_MS) return;
+    measuredAtMs = clock.now();
+    const limit = descriptorLimit();
+    if (limit === null) return;
+    const byDescriptors = Math.floor((limit - RESERVED_DESCRIPTORS) / DESCRIPTORS_PER_STREAM);
     cap = Math.max(1, Math.min(MAX_STREAMS, byDescriptors));
   };
   const refuse = (): void => {
@@ -63,6 +85,7 @@ export const createStreamBudget = (
 
   return {
     admit(isRoomMade) {
+      measure();
       if (open >= cap && !isRoomMade) {
         refuse();
         return false;
