@@ -2,6 +2,7 @@ import { authenticate } from './auth.ts';
 import { bind } from './bind.ts';
 import type { EdgeContext } from './context.ts';
 import type { Knock } from './door.ts';
+import type { Endpoint } from './endpoint.ts';
 import { isJson, textAt } from './fields.ts';
 import { HeartbeatWatch } from './heartbeat.ts';
 import { Mux } from './mux.ts';
@@ -159,21 +160,28 @@ export class AgentConnection {
   }
 
   #bind(stream: MuxStream): StreamConsumer {
-    let onSent = (): void => undefined;
-    return this.#rpc(
+    let endpoint: Endpoint | null = null;
+    const call = this.#rpc(
       stream,
       async (request) => {
         if (this.#session === null) return NOT_AUTHENTICATED;
         const result = await bind(this.#context, this.#session, request);
         if ('code' in result) return { refusal: result };
-        onSent = () => result.endpoint.answered();
+        endpoint = result.endpoint;
         return { answer: result.answer };
       },
       (write) => {
         write();
-        onSent();
+        endpoint?.answered();
       },
     );
+    return {
+      data: call.data,
+      end: () => {
+        call.end();
+        endpoint?.known();
+      },
+    };
   }
 
   #unbind(request: unknown): RpcAnswer {

@@ -15,6 +15,9 @@ export class EndpointGone extends Error {
   readonly code = 'ENDPOINT_GONE';
 }
 
+/** How long to wait for a sign that the agent has read the answer to its bind. */
+const READ_WAIT_MS = 1_000;
+
 export interface EndpointParts {
   readonly id: string;
   readonly token: string;
@@ -92,15 +95,16 @@ export class Endpoint implements EdgeEndpoint {
     });
   }
 
-  /** Starts the delay after which connections are let through: the bind's answer has just been written. */
+  /** The answer to the bind has been written. */
   answered(): void {
-    const settle = (): void => {
-      this.#settling = null;
-      this.#settled();
-    };
-    const { clock, settings } = this.#parts;
-    if (settings.routeDelayMs <= 0) settle();
-    else this.#cancelSettling = clock.after(settings.routeDelayMs, settle);
+    const { routeDelayMs } = this.#parts.settings;
+    if (routeDelayMs <= 0) this.#settle();
+    else this.#settleAfter(routeDelayMs + READ_WAIT_MS);
+  }
+
+  /** The agent has read the answer to its end: from here on it needs only the moment to store its endpoint. */
+  known(): void {
+    if (this.#settling !== null && !this.#isGone) this.#settleAfter(this.#parts.settings.routeDelayMs);
   }
 
   /** No new streams from here on; those that run are left alone. */
@@ -109,8 +113,7 @@ export class Endpoint implements EdgeEndpoint {
     this.#isGone = true;
     this.#cancelSettling();
     this.#acceptance.close(this.#goneError());
-    this.#settling = null;
-    this.#settled();
+    this.#settle();
   }
 
   async open(visitor: Visitor): Promise<Duplex> {
@@ -121,6 +124,16 @@ export class Endpoint implements EdgeEndpoint {
       return { stream: this.#openSlot(visitor) };
     });
     return opening.stream;
+  }
+
+  #settleAfter(ms: number): void {
+    this.#cancelSettling();
+    this.#cancelSettling = this.#parts.clock.after(ms, () => this.#settle());
+  }
+
+  #settle(): void {
+    this.#settling = null;
+    this.#settled();
   }
 
   async #openSlot(visitor: Visitor): Promise<Duplex> {

@@ -10,8 +10,9 @@ export interface AgentVersion {
 /** Behaviour of the edge that tests and the control door may change while it runs. */
 export interface EdgeSettings {
   /**
-   * Connections that reach an endpoint earlier than this after its bind was answered are held until then. 0 shows a
-   * race of the SDK, which drops connections that come before it has stored the endpoint.
+   * Connections that reach an endpoint earlier than this after its agent has read the answer to its bind are held until
+   * then. 0 lets them through as soon as the answer is written, which shows a race of the SDK: it drops connections
+   * that come before it has stored the endpoint.
    */
   routeDelayMs: number;
   /** How long the endpoints of a lost session stay reserved for the holder of their token. */
