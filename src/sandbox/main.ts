@@ -1,7 +1,7 @@
 /** The sandbox as a program: starts everything, tells where it is, runs until SIGINT or SIGTERM. */
 import { CommanderError } from 'commander';
-import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
 import { writeDeviceFiles } from './device-files.ts';
 import { type CommandLine, readCommandLine } from './options.ts';
 import { type Sandbox, startSandbox } from './sandbox.ts';
@@ -41,7 +41,7 @@ const asked = (): Promise<void> =>
 
 const parse = (): CommandLine | number => {
   try {
-    return readCommandLine(process.argv.slice(2), packageJson.version);
+    return readCommandLine(process.argv.slice(2), VERSION);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;

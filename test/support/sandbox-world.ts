@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { type ConnectAsk, type SdkAgent, startSdkAgent } from './sdk-agent.ts';
@@ -29,8 +32,18 @@ export interface SandboxWorld {
 }
 
 const replyOf = async (response: Response): Promise<ApiReply> => {
-  const text = await response.text();
-  return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) };
+  const answer = await response.text();
+  return {
+    status: response.status,
+    body: answer === '' ? {} : (JSON.parse(answer) as Record<string, unknown>),
+  };
+};
+
+/** The body that a public host name gives at a front end's address. `fetch` would not send a Host header of ours. */
+export const visit = async (front: string, host: string): Promise<string> => {
+  const asking = request(front, { agent: false, headers: { host } }).end();
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+  return text(answer);
 };
 
 /** A whole sandbox with clients for its doors. Ends with the test, which fails if the sandbox met a bug. */

@@ -29,8 +29,6 @@ export const noFaults = (): ApiFaults => ({
   delayMs: 0,
 });
 
-export const API_FAULTS = Object.keys(noFaults()) as readonly (keyof ApiFaults)[];
-
 type Countdown = 'dropNext' | 'tooMany' | 'tooManyAtOnce' | 'failing' | 'halfClosed';
 
 /** Uses up one of a counted fault; false when none is left. */
