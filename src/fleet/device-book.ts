@@ -4,7 +4,6 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Type } from 'typebox';
 import { failed, fault, LockkeeperError, ok, type Result } from '../core/errors.ts';
 import { isKey32 } from '../protocol/base64url.ts';
@@ -12,7 +11,7 @@ import { DEVICE_ID_PATTERN, KID_PATTERN } from '../protocol/names.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import { checker } from '../protocol/validate.ts';
 import { writeFileAtomic } from '../vault/atomic-file.ts';
-import { lockDir } from '../vault/dir-lock.ts';
+import { withFileLock } from './file-lock.ts';
 
 const CLOSED = { additionalProperties: false } as const;
 const counter = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -54,24 +53,7 @@ export interface DeviceBook {
   update(device: string, change: (record: DeviceRecord) => DeviceRecord): Promise<Result<DeviceRecord>>;
 }
 
-const LOCK_TRIES = 200;
-const LOCK_WAIT_MS = 25;
-
-/** Runs `work` while no other process has the folder. */
-const locked = async <T>(dir: string, work: () => Promise<T>): Promise<T> => {
-  for (let i = 0; i < LOCK_TRIES; i += 1) {
-    const release = await lockDir(dir);
-    if (release !== undefined) {
-      try {
-        return await work();
-      } finally {
-        await release();
-      }
-    }
-    await delay(LOCK_WAIT_MS * (0.5 + Math.random()));
-  }
-  throw new LockkeeperError(fault('STORE_FAILED', `Another program keeps ${dir} locked.`, true));
-};
+const LOCK_NAME = '.lock';
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
@@ -106,7 +88,7 @@ export const openDeviceBook = (dir: string): DeviceBook => {
     async update(device, change) {
       try {
         await mkdir(dir, { recursive: true, mode: 0o700 });
-        return await locked(dir, async () => {
+        return await withFileLock(join(dir, LOCK_NAME), async () => {
           const before = await read(device);
           if (!before.ok) return before;
           const after = change(before.value);

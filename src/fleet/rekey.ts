@@ -33,10 +33,12 @@ export const prepareRekey = async (
   const { device, record, token, credentialId, mode } = options;
   if (!isSealableToken(token))
     return failed(fault('BAD_ARGS', 'The token must be 1 to 512 printable characters.', false));
-  const hello = await readHello(link, device);
+  const [hello, reported] = await Promise.all([
+    readHello(link, device),
+    options.generation === null ? readReported(link, device) : null,
+  ]);
   const key = sealingKey(record.pin, hello, device);
   if (!key.ok) return key;
-  const reported = options.generation === null ? await readReported(link, device) : null;
   // The seed from the device's file is generation 1.
   const gen = options.generation ?? Math.max(record.gen, reported?.cred.gen ?? 0, 1) + 1;
   const sealed = await sealToken({ tok: token, cid: credentialId, dev: device, gen }, key.value);

@@ -170,8 +170,10 @@ export const setDesired = async (
   const draft = complete(options.content, options.device, 0, iat);
   if (!draft.ok) return draft;
   try {
-    const stored = await readDesired(link, options.device);
-    const reported = await readReported(link, options.device);
+    const [stored, reported] = await Promise.all([
+      readDesired(link, options.device),
+      readReported(link, options.device),
+    ]);
     // A stored document that cannot be read has no revision to go by; the device and this operator know theirs.
     const storedRev = stored.ok ? (stored.value?.document.rev ?? 0) : 0;
     const rev = Math.max(options.knownRev, reported?.rev ?? 0, storedRev) + 1;

@@ -1,7 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { ok } from '../../src/core/errors.ts';
+import { createFleetLink } from '../../src/fleet/fleet-link.ts';
+import { readSigner } from '../../src/fleet/key-files.ts';
+import { setDesired } from '../../src/fleet/set-desired.ts';
+import { signEnvelope } from '../../src/protocol/envelope.ts';
 import { startAedes } from '../support/aedes.ts';
+import { mqttConfig } from '../support/link-world.ts';
 import { mqttPeer } from '../support/mqtt-peer.ts';
 import { makeOperator } from '../support/operator.ts';
 import { startScriptedDevice } from '../support/scripted-device.ts';
@@ -52,32 +58,49 @@ test('takes what was read as the start of what is written', async () => {
   expect(device.documents.at(-1)).toMatchObject({ rev: 2, endpoints: [WEB] });
 });
 
-test('ends with 1 when another writer took the revision first', async () => {
+/** Lets a rival publish a document with the very revision that was just chosen, before or after ours. */
+const race = async (rivalIsFirst: boolean) => {
   const { operator, device, broker } = await world();
-  const cloud = await mqttPeer(broker.url, { subscribe: 'lk1/acme/d/press-7/desired' });
-  await operator.run(['desired', 'set', 'press-7'], { stdin: DOCUMENT });
-  await waitFor(() => device.documents.length === 1);
-  // Two writers that both read revision 1: the second to reach the broker is told.
-  const rival = await makeOperator(broker.url);
-  await writeFile(
-    join(rival.dir, 'ops-1.json'),
-    await (await import('node:fs/promises')).readFile(join(operator.dir, 'ops-1.json')),
-    {
-      mode: 0o600,
+  const signer = await readSigner(join(operator.dir, 'ops-1.json'));
+  if (!signer.ok) throw new Error(signer.fault.message);
+  const mqtt = mqttConfig({ url: broker.url });
+  const link = createFleetLink({ tenant: 'acme', mqtt });
+  onTestFinished(() => link.close());
+  await link.ready(10_000);
+  const cloud = await mqttPeer(broker.url);
+  const publishRival = async (rev: number): Promise<void> => {
+    const body = { v: 1, dev: 'press-7', rev, iat: 1_732_430_000, endpoints: [] };
+    const text = await signEnvelope('lk1-desired', body, signer.value);
+    await cloud.publish('lk1/acme/d/press-7/desired', text, { retain: true });
+  };
+  const set = setDesired(link, {
+    device: 'press-7',
+    content: { endpoints: [WEB] },
+    signer: signer.value,
+    knownRev: 0,
+    timeoutS: 20,
+    onRev: async (rev) => {
+      if (rivalIsFirst) await publishRival(rev);
+      return ok(undefined);
     },
-  );
-  const ends = await Promise.all([
-    operator.run(['desired', 'set', 'press-7', '--timeout', '20'], { stdin: DOCUMENT }),
-    rival.run(['desired', 'set', 'press-7', '--timeout', '20'], { stdin: JSON.stringify({ endpoints: [] }) }),
-  ]);
-  const revisions = device.documents.map((d) => d.rev);
-  // Either they met (one wins, one is told), or one came after the other and both were applied in turn.
-  const codes = ends.map((e) => e.code).sort();
-  if (revisions.length === 2) {
-    expect(codes).toEqual([0, 1]);
-    expect(ends.find((e) => e.code === 1)?.stderr).toMatch(/REV_CONFLICT/);
-  } else expect(revisions).toEqual([1, 2, 3]);
-  expect(cloud.messages.length).toBeGreaterThanOrEqual(3);
+  });
+  if (!rivalIsFirst) {
+    await waitFor(() => device.documents.length === 1);
+    await publishRival(1);
+  }
+  return { outcome: await set, device };
+};
+
+test('tells a writer whose revision another writer took first', async () => {
+  const { outcome, device } = await race(true);
+  expect(outcome).toMatchObject({ ok: true, value: { kind: 'refused', fault: { code: 'REV_CONFLICT' } } });
+  expect(device.documents).toMatchObject([{ rev: 1, endpoints: [] }]);
+});
+
+test('tells the writer who was first that the document is applied', async () => {
+  const { outcome, device } = await race(false);
+  expect(outcome).toMatchObject({ ok: true, value: { kind: 'applied', rev: 1 } });
+  expect(device.documents).toMatchObject([{ rev: 1, endpoints: [WEB] }]);
 });
 
 test('ends with 1 at once when an endpoint is denied, and names it', async () => {

@@ -83,7 +83,13 @@ export const startScriptedDevice = async (options: ScriptedDeviceOptions): Promi
       retain: true,
     },
   });
-  onTestFinished(() => client.endAsync(true));
+  let isEnded = false;
+  let queue: Promise<void> = Promise.resolve();
+  onTestFinished(async () => {
+    isEnded = true;
+    await queue;
+    await client.endAsync(true);
+  });
   const publish = (leaf: string, body: object, retain = false): Promise<unknown> =>
     client.publishAsync(`${base}/${leaf}`, JSON.stringify(body), { qos: 1, retain });
   const time = (): JudgeTime => ({ state: options.clock ?? 'ntp', nowS: seconds() });
@@ -191,10 +197,9 @@ export const startScriptedDevice = async (options: ScriptedDeviceOptions): Promi
     await report();
   };
 
-  let queue: Promise<void> = Promise.resolve();
   client.on('message', (topic, payload, packet) => {
     const handle = topic.endsWith('/desired') ? onDesired : onCommand;
-    queue = queue.then(() => handle(topic, payload, packet.retain));
+    queue = queue.then(() => (isEnded ? undefined : handle(topic, payload, packet.retain)));
   });
   const enc = options.shownKey ?? key;
   await publish('presence', { v: 1, online: true, boot: BOOT, n: 1, ts: seconds() }, true);

@@ -1,6 +1,6 @@
 /** `desired get` and `desired set`: the document that says what a device should have. */
 import type { Command } from 'commander';
-import { EXIT, failed, fault } from '../../core/errors.ts';
+import { EXIT, fault } from '../../core/errors.ts';
 import { openDeviceBook } from '../device-book.ts';
 import { readDesired } from '../read-device.ts';
 import { setDesired } from '../set-desired.ts';
@@ -80,13 +80,7 @@ export const addDesiredCommands = (program: Command, cli: Cli): void => {
           onRev: (rev) => {
             out.progress(`revision ${rev}`);
             // Two writers on one machine must not take one revision.
-            return book
-              .update(device, (r) => ({ ...r, rev: Math.max(r.rev, rev) }))
-              .then((kept) =>
-                kept.ok || kept.fault.code !== 'STORE_FAILED'
-                  ? kept
-                  : failed({ ...kept.fault, retryable: true }),
-              );
+            return book.update(device, (r) => ({ ...r, rev: Math.max(r.rev, rev) }));
           },
           clock: cli.clock,
         });

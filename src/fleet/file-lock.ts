@@ -1,0 +1,73 @@
+/**
+ * A short lock between command lines that change one folder. Held for milliseconds, so waiting is by trying again; a
+ * holder that died is recognised by its process, on another machine by the age of its file.
+ */
+import { randomBytes } from 'node:crypto';
+import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fault, LockkeeperError } from '../core/errors.ts';
+
+const TRIES = 400;
+const WAIT_MS = 25;
+const STALE_MS = 60_000;
+
+const isLiving = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+};
+
+const quietly = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
+
+/** True when the lock was taken; false when somebody has it. */
+const tryLock = async (path: string, mark: string): Promise<boolean> => {
+  try {
+    const handle = await open(path, 'wx', 0o600);
+    try {
+      await handle.writeFile(mark);
+    } finally {
+      await handle.close();
+    }
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+};
+
+/** Whether the holder is surely gone. An unreadable or empty file is somebody just about to write it, until it is old. */
+const isStale = async (path: string): Promise<boolean> => {
+  try {
+    const [content, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
+    const [pid, host] = content.split(' ');
+    if (host === hostname() && /^\d+$/.test(pid ?? '')) return !isLiving(Number(pid));
+    return Date.now() - mtimeMs > STALE_MS;
+  } catch {
+    return false;
+  }
+};
+
+/** Runs `work` while no other process has the lock. Rejects with `STORE_FAILED` when it stays taken for ten seconds. */
+export const withFileLock = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+  const mark = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}`;
+  for (let i = 0; i < TRIES; i += 1) {
+    if (await tryLock(path, mark)) {
+      try {
+        return await work();
+      } finally {
+        // Not if it was taken for stale meanwhile and is somebody else's now.
+        if ((await quietly(readFile(path, 'utf8'))) === mark) await quietly(unlink(path));
+      }
+    }
+    if (await isStale(path)) {
+      const aside = `${path}.${randomBytes(6).toString('hex')}`;
+      await quietly(rename(path, aside));
+      await quietly(unlink(aside));
+    } else await delay(WAIT_MS * (0.5 + Math.random()));
+  }
+  throw new LockkeeperError(fault('STORE_FAILED', `Another program keeps ${path}.`, true));
+};

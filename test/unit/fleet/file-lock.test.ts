@@ -1,0 +1,43 @@
+import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { withFileLock } from '../../../src/fleet/file-lock.ts';
+import { runNode } from '../../support/spawn-node.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+
+test('lets one in at a time, also when many wait and when work fails', async () => {
+  const path = join(await tempDir(), '.lock');
+  let inside = 0;
+  let most = 0;
+  const work = async (i: number): Promise<number> => {
+    inside += 1;
+    most = Math.max(most, inside);
+    await new Promise((resolve) => setImmediate(resolve));
+    inside -= 1;
+    if (i % 5 === 0) throw new Error('work failed');
+    return i;
+  };
+  const ends = await Promise.allSettled(
+    Array.from({ length: 30 }, (_, i) => withFileLock(path, () => work(i))),
+  );
+  expect(most).toBe(1);
+  expect(ends.filter((e) => e.status === 'rejected')).toHaveLength(6);
+});
+
+test('takes the lock of a process that is dead', async () => {
+  const dir = await tempDir();
+  const path = join(dir, '.lock');
+  const dead = Number((await runNode('-p', ['process.pid'])).stdout);
+  await writeFile(path, `${dead} ${hostname()} 00`);
+  expect(await withFileLock(path, async () => 'done')).toBe('done');
+  expect(await readdir(dir)).toEqual([]);
+});
+
+test('takes a lock of another machine only when it is old', async () => {
+  const path = join(await tempDir(), '.lock');
+  await writeFile(path, '1 another-machine 00');
+  const old = new Date(Date.now() - 120_000);
+  await utimes(path, old, old);
+  expect(await withFileLock(path, async () => 'done')).toBe('done');
+});
