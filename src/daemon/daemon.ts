@@ -448,6 +448,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       changed();
     },
     credentialWanted: requestCredential,
+    conflict: (rev) => reporter.event({ type: 'security.alert', code: 'REV_CONFLICT', data: { rev } }),
   });
 
   /** Many events make one look: the picture is taken once per turn of the loop. */

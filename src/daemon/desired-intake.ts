@@ -22,6 +22,8 @@ export interface DesiredIntakeOptions {
   accepted(): void;
   /** The document asks for a generation that this device does not hold. */
   credentialWanted(): void;
+  /** Two writers gave the same revision to different documents. */
+  conflict(rev: number): void;
 }
 
 export interface Revisions {
@@ -72,6 +74,7 @@ export const createDesiredIntake = (options: DesiredIntakeOptions): DesiredIntak
     lastBadDigest = digest;
     bad = rev === undefined ? { code } : { code, rev };
     log.warn({ code, rev }, 'desired document refused');
+    if (code === 'REV_CONFLICT') options.conflict(rev ?? 0);
     options.accepted();
   };
 

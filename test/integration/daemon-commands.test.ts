@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import { startDevice, stateOf } from '../support/device.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+test('a start opens the endpoint with a lease, a second one moves its end, and a stop closes it', async () => {
+  const { cloud, visit, until, status } = await startDevice();
+  expect((await visit()).status).toBe(404);
+
+  const started = await cloud.command('start', { args: { ep: 'web', lease_s: 600 } });
+  expect(started).toMatchObject({
+    status: 'succeeded',
+    out: { url: expect.stringMatching(/^https:..device-1.edge.test/) },
+  });
+  expect(cloud.results(started.id).map((r) => [r.status, r.n])).toEqual([
+    ['accepted', 1],
+    ['executing', 2],
+    ['succeeded', 3],
+  ]);
+  expect(await visit('/x')).toMatchObject({ status: 200, body: 'hello /x' });
+  const { endpoints } = await status();
+  expect(endpoints).toMatchObject([{ name: 'web', state: 'up', by: 'lease' }]);
+
+  const longer = await cloud.command('start', { args: { ep: 'web', lease_s: 1200 } });
+  expect(longer.status).toBe('succeeded');
+  const moved = Number(longer.out?.['lease_end']) - Number(started.out?.['lease_end']);
+  expect(moved).toBeGreaterThanOrEqual(599);
+  await waitFor(() => cloud.reported()?.endpoints[0]?.lease_end === longer.out?.['lease_end']);
+
+  expect(await cloud.command('stop', { args: { ep: 'web' } })).toMatchObject({ status: 'succeeded' });
+  expect((await visit()).status).toBe(404);
+  await until((s) => stateOf(s) === 'down', 'web is down');
+  expect(await cloud.command('stop', { args: { ep: 'web' } })).toMatchObject({
+    status: 'succeeded',
+    out: { noop: true },
+  });
+  const types = cloud.events().map((e) => e.type);
+  expect(types).toContain('endpoint.up');
+  expect(cloud.events().find((e) => e.type === 'endpoint.down')).toMatchObject({
+    ep: 'web',
+    cause: /^command/,
+  });
+});
+
+test('a star means every declared endpoint', async () => {
+  const { cloud, status, visit } = await startDevice({
+    config: {
+      endpoints: ['one', 'two'].map((name) => ({
+        name,
+        proto: 'http',
+        upstream: 'hmi',
+        url: `https://${name}.edge.test`,
+      })),
+    },
+  });
+  expect(await cloud.command('start', { args: { ep: '*' } })).toMatchObject({ status: 'succeeded' });
+  expect((await status()).endpoints.map((e) => e.state)).toEqual(['up', 'up']);
+  expect((await visit('/', 'two.edge.test')).status).toBe(200);
+  expect(await cloud.command('stop', { args: { ep: '*' } })).toMatchObject({ status: 'succeeded' });
+  expect((await status()).endpoints.map((e) => e.state)).toEqual(['down', 'down']);
+});
+
+test('a start without lease on an endpoint that is declared on and open changes nothing', async () => {
+  const { cloud, until } = await startDevice({
+    config: {
+      endpoints: [
+        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
+      ],
+    },
+  });
+  await until((s) => stateOf(s) === 'up', 'web is up');
+  expect(await cloud.command('start', { args: { ep: 'web' } })).toMatchObject({
+    status: 'succeeded',
+    out: { noop: true },
+  });
+});
+
+test('restarts that come together make one new session, and no request is lost', async () => {
+  const { cloud, status, load, sandbox } = await startDevice();
+  await cloud.command('start', { args: { ep: 'web' } });
+  const before = (await status()).tunnels[0]?.pid;
+  const visitors = load(10);
+  await waitFor(() => visitors.good() > 50);
+  const ids = [await cloud.send('restart'), await cloud.send('restart')];
+  const ends = await Promise.all(ids.map((id) => cloud.result(id)));
+  expect(ends.map((end) => end.status)).toEqual(['succeeded', 'succeeded']);
+  expect(ends.filter((end) => end.out?.['noop'] === true)).toHaveLength(1);
+  const after = await status();
+  expect(after.tunnels).toHaveLength(1);
+  expect(after.tunnels[0]?.pid).not.toBe(before);
+  expect(sandbox.state().sessions).toHaveLength(1);
+  expect((await visitors.stop()).bad).toEqual([]);
+});
+
+test('ping, report, resync and cancel answer', async () => {
+  const { cloud } = await startDevice();
+  const pong = await cloud.command('ping');
+  expect(pong).toMatchObject({ status: 'succeeded', out: { clk: expect.any(String), rev: 0 } });
+  expect(cloud.health()).toBeUndefined();
+  expect(await cloud.command('report')).toMatchObject({ status: 'succeeded' });
+  await waitFor(() => cloud.health());
+  expect(cloud.health()).toMatchObject({ v: 1, n: 0, sys: { rss: expect.any(Number) } });
+  expect(await cloud.command('resync')).toMatchObject({ status: 'succeeded' });
+  expect(await cloud.command('cancel', { args: { id: pong.id } })).toMatchObject({
+    status: 'succeeded',
+    out: { noop: true },
+  });
+});
+
+test('a cancel ends a start that waits for the edge', async () => {
+  const { cloud, fault } = await startDevice();
+  await fault({ op: 'refuse', on: true });
+  await fault({ op: 'drop', how: 'rst' });
+  const id = await cloud.send('start', { args: { ep: 'web' } });
+  await waitFor(() => cloud.results(id).some((r) => r.status === 'executing'));
+  expect(await cloud.command('cancel', { args: { id } })).toMatchObject({ status: 'succeeded' });
+  expect(await cloud.result(id)).toMatchObject({ status: 'cancelled' });
+});
