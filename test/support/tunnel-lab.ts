@@ -99,18 +99,24 @@ export const labSupervisor = (options: TunnelsOptions): LabSupervisor => {
   return {
     tunnels,
     events,
-    event: <T extends TunnelEvent['type']>(
+    event: async <T extends TunnelEvent['type']>(
       type: T,
       fits?: (event: EventOf<T>) => boolean,
       deadlineMs = 15_000,
-    ) =>
-      waitFor(
-        () =>
-          events.find(
-            (event): event is EventOf<T> => event.type === type && (fits?.(event as EventOf<T>) ?? true),
-          ),
-        { what: `event ${type}, seen ${JSON.stringify(events.map((event) => event.type))}`, deadlineMs },
-      ) as Promise<EventOf<T>>,
+    ): Promise<EventOf<T>> => {
+      const look = (): EventOf<T> | undefined =>
+        events.find(
+          (event): event is EventOf<T> => event.type === type && (fits?.(event as EventOf<T>) ?? true),
+        );
+      try {
+        return (await waitFor(look, { what: `event ${type}`, deadlineMs })) as EventOf<T>;
+      } catch (cause) {
+        const seen = events
+          .filter((event) => event.type !== 'counters')
+          .map((event) => JSON.stringify(event));
+        throw new Error(`no event ${type}; seen:\n${seen.join('\n')}`, { cause });
+      }
+    },
     start: (over = {}) =>
       tunnels.start({
         tunnel: 't1',
