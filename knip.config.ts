@@ -18,6 +18,8 @@ const config: KnipConfig = {
     'test/**/*.test.ts',
     // Started as programs by tests.
     'test/support/*.mjs',
+    'test/support/edge-shutdown.ts',
+    'test/support/tunnel-supervisor.ts',
   ],
   project: ['src/**/*.ts!', 'test/**/*.{ts,mjs}', 'bench/**/*.ts', 'docs/**/*.ts'],
   // An interface or a constant that its own file uses may be exported for readers and tests.
@@ -29,6 +31,8 @@ const config: KnipConfig = {
     'node',
     // Found by dependency-cruiser by its name.
     '@swc/core',
+    // For the tests of images and the unit, which are yet to come.
+    'testcontainers',
   ],
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The operator's command line: arguments in, exit code out. */
 import { CommanderError } from 'commander';
+import { keepLoopbackDirect } from './config/proxy-variables.ts';
 import { systemClock } from './core/clock.ts';
 import { EXIT, LockkeeperError } from './core/errors.ts';
 import { createCli } from './fleet/cli/cli.ts';
@@ -16,6 +17,8 @@ const readStdin = async (): Promise<Uint8Array> => {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
 });
+
+keepLoopbackDirect(process.env);
 
 const cli = createCli({
   env: process.env,

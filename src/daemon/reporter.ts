@@ -9,6 +9,7 @@ import type { HealthMessage } from '../protocol/health-schema.ts';
 import type { JudgeTime } from '../protocol/judge-context.ts';
 import {
   birthMessage,
+  DELIVERY,
   eventMessage,
   goodbyeMessage,
   healthMessage,
@@ -28,8 +29,6 @@ import { conditionEvents, type EventDraft, transitionEvents } from './transition
 const REPORT_GAP_MS = 2000;
 /** A late will is mended by a second birth, where the broker does not let the device read its own presence. */
 const SECOND_BIRTH_MS = 50_000;
-const EVENT_EXPIRY_S = 604_800;
-const RESULT_EXPIRY_S = 86_400;
 
 export interface ReporterOptions {
   readonly clock: Clock;
@@ -60,7 +59,8 @@ export interface Reporter {
   result(id: string, payload: string): void;
   conditions(): readonly Condition[];
   will(connect: number): OutboundMessage;
-  up(connect: number): Promise<void>;
+  /** The link is up. A broker that forgot the session may have forgotten everything retained too. */
+  up(connect: number, sessionPresent: boolean): Promise<void>;
   goodbye(why: 'shutdown' | 'restart'): Promise<void>;
   presenceSeen(payload: Uint8Array): void;
   reportNow(): Promise<void>;
@@ -114,8 +114,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     outbox.event({
       topic: formatTopic({ kind: 'event', tenant, device, class: eventClassOf(type) }),
       payload: JSON.stringify(message),
-      qos: 1,
-      expiryS: EVENT_EXPIRY_S,
+      ...DELIVERY.event,
     });
     flush();
   };
@@ -167,7 +166,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
 
   const sendReported = async (): Promise<void> => {
     lastReportAt = clock.now();
-    await send({ topic: topic('reported'), payload: reportedText(), qos: 1, retain: true });
+    await send({ topic: topic('reported'), payload: reportedText(), ...DELIVERY.reported });
   };
 
   const scheduleReport = (): void => {
@@ -199,15 +198,14 @@ export const createReporter = (options: ReporterOptions): Reporter => {
   const sendHello = async (): Promise<void> => {
     const text = JSON.stringify({ v: 1, ...options.hello() });
     if (text === lastHello) return;
-    if (await send({ topic: topic('hello'), payload: text, qos: 1, retain: true })) lastHello = text;
+    if (await send({ topic: topic('hello'), payload: text, ...DELIVERY.hello })) lastHello = text;
   };
 
   const sendBirth = (): Promise<boolean> =>
     send({
       topic: topic('presence'),
       payload: JSON.stringify(birthMessage(boot, connect, nowS())),
-      qos: 1,
-      retain: true,
+      ...DELIVERY.presence,
     });
 
   const sendHealth = async (): Promise<void> => {
@@ -235,7 +233,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     const isSent = await send({
       topic: topic('health'),
       payload: JSON.stringify(message),
-      qos: 0,
+      ...DELIVERY.health,
       expiryS: 2 * options.healthS(),
     });
     if (isSent) healthN++;
@@ -262,8 +260,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
       outbox.result({
         topic: formatTopic({ kind: 'result', tenant, device, id }),
         payload,
-        qos: 1,
-        expiryS: RESULT_EXPIRY_S,
+        ...DELIVERY.result,
         correlation: id,
       });
       flush();
@@ -272,11 +269,11 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     will: (n) => ({
       topic: topic('presence'),
       payload: JSON.stringify(willMessage(boot, n)),
-      qos: 1,
-      retain: true,
+      ...DELIVERY.presence,
     }),
-    up: async (n) => {
+    up: async (n, sessionPresent) => {
       connect = n;
+      if (!sessionPresent) lastHello = '';
       await sendBirth();
       await sendReported();
       const link = options.link();
@@ -296,8 +293,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
       await send({
         topic: topic('presence'),
         payload: JSON.stringify(goodbyeMessage(boot, connect, nowS(), why)),
-        qos: 1,
-        retain: true,
+        ...DELIVERY.presence,
       });
     },
     presenceSeen: (payload) => {

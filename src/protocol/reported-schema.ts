@@ -9,13 +9,10 @@ import {
   secondsSchema,
 } from './schema-primitives.ts';
 
-export const ENDPOINT_STATES = ['up', 'opening', 'down', 'failed', 'denied'] as const;
 /** Endpoint states on the wire and in `status --json`. */
-export type EndpointState = (typeof ENDPOINT_STATES)[number];
-
+export const ENDPOINT_STATES = ['up', 'opening', 'down', 'failed', 'denied'] as const;
 /** The ngrok session on the wire; `up` is `connected` in `status --json`. */
 export const SESSION_STATES = ['up', 'connecting', 'down', 'auth-failed', 'stopped'] as const;
-export type SessionState = (typeof SESSION_STATES)[number];
 
 const reportedEndpointSchema = Type.Object(
   {

@@ -108,6 +108,7 @@ describe('a Traffic Policy', () => {
                 type: 'custom-response',
                 config: {
                   status_code: 418,
+                  // biome-ignore lint/suspicious/noTemplateCurlyInString: the policy's own placeholder
                   body: 'tea for ${conn.client_ip}',
                   headers: { 'content-type': 'text/tea' },
                 },
@@ -178,6 +179,7 @@ outbound:
     const front = await fronted(
       policy({
         on_http_request: [
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: the policy's own placeholder
           { actions: [{ type: 'log', config: { metadata: { path: '${req.url.path}' } } }] },
           { actions: [{ type: 'restrict-ips', config: { allow: ['127.0.0.1/32'] } }] },
           { actions: [{ type: 'basic-auth', config: { credentials: ['u:p'] } }] },

@@ -68,9 +68,9 @@ describe('pools', () => {
       expect(bodies.every(({ status }) => status === 200)).toBe(true);
       return new Set(bodies.map(({ body }) => body.toString()));
     };
-    expect([...(await served())].sort()).toEqual(names);
+    expect([...(await served())].toSorted((a, b) => a.localeCompare(b))).toEqual(names);
     await one.close('a');
-    expect([...(await served())].sort()).toEqual(['b', 'c']);
+    expect([...(await served())].toSorted((a, b) => a.localeCompare(b))).toEqual(['b', 'c']);
   });
 });
 

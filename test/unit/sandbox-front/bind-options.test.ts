@@ -81,6 +81,7 @@ describe('policies that the edge cannot carry out are refused with 9026', () => 
     ['an expression that is no condition', { on_http_request: rule('deny', {}, ['req.method']) }],
     ['an expression that does not parse', { on_http_request: rule('deny', {}, ['req.method ==']) }],
     ['an unknown function', { on_http_request: rule('deny', {}, ["inCidrRange(conn.client_ip, '::/0')"]) }],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the policy's own placeholder
     ['text with an unknown variable', { on_http_request: rule('custom-response', { body: '${secrets.x}' }) }],
     ['a limit without a span', { on_http_request: rule('rate-limit', { capacity: 1 }) }],
   ])('%s', (_what, document) => {
