@@ -13,6 +13,7 @@ import { NGROK_VERSION, VERSION } from '../core/version.ts';
 import { createDaemon, type Daemon } from '../daemon/daemon.ts';
 import { createDeviceClock } from '../daemon/device-clock.ts';
 import { machineFigures } from '../health/machine.ts';
+import { createUpstreamChecks } from '../health/upstream-check.ts';
 import { createLink } from '../link/link.ts';
 import { createLogger } from '../log/logger.ts';
 import { deviceFingerprint, publicDeviceKey } from '../protocol/device-key.ts';
@@ -23,6 +24,7 @@ import { createTunnels, defaultProcessEntry } from '../tunnel/tunnels.ts';
 import { createLockFile } from '../vault/lock-file.ts';
 import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
+import { dialForCheck } from './dial-for-check.ts';
 import { openState } from './open-state.ts';
 import { openTrustKeeper } from './trust.ts';
 import { addressesNow, every } from './watchers.ts';
@@ -111,7 +113,31 @@ export const assemble = async (
     ...(tokenFault === null
       ? []
       : [{ code: 'CONFIG_INVALID', severity: 'warning', message: tokenFault } as const]),
+    ...recovered.map(
+      ({ store, isLost }) =>
+        ({
+          code: isLost ? 'STATE_LOST' : 'SLOT_RECOVERED',
+          severity: isLost ? 'error' : 'warning',
+          message: isLost
+            ? `Every copy of the ${store} state was damaged; the files were set aside.`
+            : `One copy of the ${store} state was damaged; the other one is used.`,
+        }) as const,
+    ),
+    ...checks.conditions(),
   ];
+  const checks = createUpstreamChecks({
+    clock,
+    dial: dialForCheck(clock),
+    endpoints: () =>
+      daemon.wantedBinds().map(({ name, upstream }) => ({
+        endpoint: name,
+        target: upstream,
+        check: Object.hasOwn(config.upstreams, upstream.ref)
+          ? (config.upstreams[upstream.ref]?.check ?? null)
+          : null,
+      })),
+    changed: () => daemon.changed(),
+  });
 
   const publicKey = publicDeviceKey(keys.current());
   const daemon: Daemon = createDaemon({
@@ -174,6 +200,7 @@ export const assemble = async (
         },
       }),
     machine: () => machineFigures(config.stateDir),
+    recovered,
     extraConditions,
   });
 
@@ -246,6 +273,7 @@ export const assemble = async (
   ];
 
   await daemon.start();
+  stopLooking.push(checks.start());
   log.info({ version: VERSION, device: config.device.id, fingerprint: publicKey.kid }, 'lockkeeperd started');
 
   const endLooking = async (): Promise<void> => {

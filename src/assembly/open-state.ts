@@ -33,8 +33,8 @@ export interface OpenState {
   readonly document: MirroredStore<DesiredRecord | null>;
   readonly revFloor: MirroredStore<RevFloor>;
   readonly keySet: MirroredStore<KeySetRecord | null>;
-  /** What was repaired: names of stores. */
-  readonly recovered: readonly string[];
+  /** What was repaired; `isLost` when no copy was good. */
+  readonly recovered: readonly { readonly store: string; readonly isLost: boolean }[];
   /** Writes what could not be written before; true when everything is on disk. */
   flush(): Promise<boolean>;
   /** False while the disk lacks what memory has. */
@@ -115,7 +115,9 @@ export const openState = async (config: Config, nowS: () => number): Promise<Res
     document,
     revFloor,
     keySet,
-    recovered: Object.entries(stores).flatMap(([name, store]) => (store.recovered === 'no' ? [] : [name])),
+    recovered: Object.entries(stores).flatMap(([store, { recovered }]) =>
+      recovered === 'no' ? [] : [{ store, isLost: recovered === 'lost' }],
+    ),
     flush: async () => {
       const all = await Promise.all(durable.map((store) => store.flush()));
       return all.every((result) => result.ok);

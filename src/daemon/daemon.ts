@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { ConditionNow } from '../core/condition.ts';
 import type { BindSpec, EndpointCounters, EndpointSpec } from '../core/endpoint.ts';
 import type { Fault, Result } from '../core/errors.ts';
-import type { TunnelEvent } from '../core/tunnel-event.ts';
+import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
 import { addCounters, noCounters, retired } from '../core/view.ts';
 import { OPS } from '../protocol/command-schema.ts';
 import type { DevicePublicKey } from '../protocol/device-key.ts';
@@ -14,16 +14,26 @@ import { deviceFilters, parseTopic } from '../protocol/topics.ts';
 import { createCommands } from './commands.ts';
 import { createDesiredIntake } from './desired-intake.ts';
 import type { DeviceClock } from './device-clock.ts';
+import { createIdleWatch } from './idle.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { bindKey, createIntent, type Reading } from './intent.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
 import { createOutbox } from './outbox.ts';
-import type { CommandJournal, Link, LinkHandlers, ProbeEdge, Store, TokenVault, Tunnels } from './ports.ts';
+import type {
+  CommandJournal,
+  JournalEntry,
+  Link,
+  LinkHandlers,
+  ProbeEdge,
+  Store,
+  TokenVault,
+  Tunnels,
+} from './ports.ts';
 import type { DesiredRecord, RevFloor, RuntimeRecord } from './records.ts';
 import { createReporter } from './reporter.ts';
 import { createResultBook } from './result-book.ts';
-import { judgeUnfinished, UNTOLD } from './resume.ts';
+import { isPoisoned, judgeUnfinished, POISONED, targetsOf, UNTOLD } from './resume.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { statusDocument } from './status.ts';
 import { createSupervisor } from './supervisor.ts';
@@ -33,6 +43,8 @@ import { createWaiter } from './waiter.ts';
 
 /** How long a command left over from before a restart is watched before its end is called unknown. */
 const RESUME_DEADLINE_MS = 30_000;
+/** The same for a swap, which has this long to prove its token, and then the drain. */
+const RESUME_REKEY_MS = 75_000;
 const LEASE_SAVE_MS = 300_000;
 const CRED_REQUEST_GAP_MS = 900_000;
 
@@ -73,6 +85,8 @@ export interface DaemonOptions {
   createLink(handlers: LinkHandlers, spreadS: () => number): Link;
   /** Machine figures for health. */
   machine(): Promise<HealthMessage['sys']>;
+  /** Stores whose files were damaged at start; `isLost` when no copy was good. */
+  readonly recovered: readonly { readonly store: string; readonly isLost: boolean }[];
   /** Conditions others keep: store, upstream checks, files. */
   extraConditions(): readonly ConditionNow[];
 }
@@ -89,6 +103,8 @@ export interface Daemon {
   seedStaged(): void;
   status(): Readonly<Record<string, unknown>>;
   snapshot(): Snapshot;
+  /** What is to be open now, as the tunnels are told. */
+  wantedBinds(): readonly BindSpec[];
   networkChanged(): void;
   /** A condition outside changed. */
   changed(): void;
@@ -110,6 +126,10 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   let isStopping = false;
   let lastCredRequestAt = Number.NEGATIVE_INFINITY;
   let lastAlertAt = Number.NEGATIVE_INFINITY;
+  /** Prints of tokens whose refusal was told and that have not worked since. */
+  const toldRefused = new Set<string>();
+  /** Slot of each tunnel that was started, for events that come when it is gone. */
+  const tunnelSlots = new Map<string, Slot>();
 
   const time = (): JudgeTime => options.deviceClock.time(options.runtime.get().floorS);
 
@@ -158,15 +178,18 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
 
   const onTunnelEvent = (event: TunnelEvent): void => {
     meter.onEvent(event);
+    for (const t of supervisor.observed().tunnels) tunnelSlots.set(t.id, t.slot);
     if (event.type === 'connected') {
       const slot = supervisor.observed().tunnels.find((t) => t.id === event.tunnel)?.slot;
+      if (slot !== undefined) toldRefused.delete(vault.get()[slot]?.fingerprint ?? '');
       if (slot !== undefined && slot === vault.get().current) void vault.mark(slot, 'proved');
       log.info({ tunnel: event.tunnel, session: event.sessionId, tookMs: event.tookMs }, 'session up');
     } else if (event.type === 'connect-failed') {
       log.warn({ tunnel: event.tunnel, ...event.fault }, 'session refused');
-      if (event.fault.code === 'NGROK_AUTH_REFUSED') credRefused(event.fault);
+      if (event.fault.code === 'NGROK_AUTH_REFUSED') tokenRefused(event.tunnel, event.fault);
     } else if (event.type === 'exited') {
       retire(event.tunnel);
+      tunnelSlots.delete(event.tunnel);
       log.info(
         { tunnel: event.tunnel, code: event.code, signal: event.signal, stderr: event.stderr },
         'tunnel process ended',
@@ -204,13 +227,24 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     }
   };
 
-  const credRefused = (f: Fault): void => {
-    reporter.event({
-      type: 'cred.refused',
-      code: f.code,
-      ...(f.ngrokCode === undefined ? {} : { data: { ngrokCode: f.ngrokCode } }),
-    });
-    requestCredential();
+  /** Each refused token is told once. One that was only being tried leaves the device with the one it has. */
+  const tokenRefused = (tunnel: string, f: Fault): void => {
+    const slot = tunnelSlots.get(tunnel);
+    const token = slot === undefined ? null : vault.get()[slot];
+    if (token === null || slot === undefined) return;
+    if (!toldRefused.has(token.fingerprint)) {
+      toldRefused.add(token.fingerprint);
+      reporter.event({
+        type: 'cred.refused',
+        code: f.code,
+        data: {
+          gen: token.generation,
+          fp: token.fingerprint,
+          ...(f.ngrokCode === undefined ? {} : { ngrokCode: f.ngrokCode }),
+        },
+      });
+    }
+    if (slot === vault.get().current) requestCredential();
   };
 
   /** Asks the fleet for a token, at most every 15 minutes. */
@@ -367,7 +401,10 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     drainMs: options.drainMs,
     snapshot,
     wake: () => supervisor.wake(),
-    askedAgain: (names) => supervisor.askedAgain(names),
+    askedAgain: (names) => {
+      supervisor.askedAgain(names);
+      idle.asked(names);
+    },
     unseal: (sealed, gen) => options.unseal(sealed, { dev: device, gen }, time().nowS),
     pong: (iat) => {
       const { state, nowS } = time();
@@ -451,6 +488,17 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     conflict: (rev) => reporter.event({ type: 'security.alert', code: 'REV_CONFLICT', data: { rev } }),
   });
 
+  const idle = createIdleWatch({
+    clock,
+    declared: () => intent.declared(),
+    snapshot,
+    close: (overrides) => {
+      log.info({ endpoints: overrides.map((o) => o.endpoint) }, 'endpoints closed: nobody used them');
+      void intent.override(overrides);
+      supervisor.wake();
+    },
+  });
+
   /** Many events make one look: the picture is taken once per turn of the loop. */
   const changed = (): void => {
     if (isChangeDue) return;
@@ -462,12 +510,13 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       desiredIntake.look();
       waiter.look();
       reporter.changed();
+      idle.look();
     });
   };
 
   const handlers: LinkHandlers = {
     will: (n) => reporter.will(n),
-    up: async ({ connect }) => reporter.up(connect),
+    up: async ({ connect, sessionPresent }) => reporter.up(connect, sessionPresent),
     message: async (message) => {
       const topic = parseTopic(message.topic);
       if (topic === undefined) return count('topic');
@@ -478,16 +527,26 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     changed: () => changed(),
   };
 
-  const resume = async (): Promise<void> => {
-    await Promise.all(
-      options.journal.unfinished().map(async (entry) => {
-        const end = await waiter.until(
-          () => judgeUnfinished(entry, vault.get(), snapshot()) ?? undefined,
-          RESUME_DEADLINE_MS,
-        );
-        await book.end(entry.id, end.end === 'met' ? end.value : UNTOLD);
-      }),
+  /** Every command left over counts one more attempt first: one that ends the daemon each time is given up. */
+  const resumeOne = async (left: JournalEntry): Promise<void> => {
+    const entry = (await book.resumed(left.id)) ?? left;
+    if (isPoisoned(entry)) {
+      log.error({ commandId: entry.id, op: entry.op }, 'command ended the daemon twice: given up');
+      reporter.event({ type: 'security.alert', code: 'POISON', data: { id: entry.id, op: entry.op } });
+      await intent.clearOverride(targetsOf(entry, intent.declared().keys()));
+      supervisor.wake();
+      return book.end(entry.id, POISONED);
+    }
+    const deadlineMs = entry.op === 'rekey' ? RESUME_REKEY_MS + options.drainMs : RESUME_DEADLINE_MS;
+    const end = await waiter.until(
+      () => judgeUnfinished(entry, vault.get(), snapshot(), swaps.lastRollback()) ?? undefined,
+      deadlineMs,
     );
+    await book.end(entry.id, end.end === 'met' ? end.value : UNTOLD);
+  };
+
+  const resume = async (): Promise<void> => {
+    await Promise.all(options.journal.unfinished().map(resumeOne));
   };
 
   const keepTime = (): void => {
@@ -518,12 +577,13 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       if (adopted.length > 0) log.info({ tunnels: adopted.map((a) => a.tunnel) }, 'tunnel processes adopted');
       reporter.start();
       reporter.event({ type: 'agent.start', data: { version: options.version, adopted: adopted.length } });
-      if (options.document.recovered !== 'no' || options.runtime.recovered !== 'no')
+      for (const { store, isLost } of options.recovered)
         reporter.event({
           type: 'store.degraded',
-          code: options.document.recovered === 'lost' ? 'STATE_LOST' : 'SLOT_RECOVERED',
+          code: isLost ? 'STATE_LOST' : 'SLOT_RECOVERED',
+          data: { store },
         });
-      supervisor.wake();
+      supervisor.begin();
       void resume();
       link = options.createLink(handlers, () => intent.document()?.document.report?.spread_s ?? 0);
       link.subscribe(deviceFilters(tenant, device, groups()));
@@ -540,6 +600,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       reporter.stop();
       supervisor.halt();
       cancelReading?.();
+      idle.stop();
       await link?.stop();
     },
     handOver: async () => {
@@ -547,6 +608,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       await intent.keepLeases();
       supervisor.halt();
       cancelReading?.();
+      idle.stop();
       await reporter.goodbye('restart');
       reporter.stop();
       await link?.stop();
@@ -578,6 +640,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         tunnels: options.tunnels.processes(),
       }),
     snapshot,
+    wantedBinds: () => [...(reading?.desired.endpoints.values() ?? [])].map(({ spec }) => spec),
     networkChanged: () => supervisor.networkChanged(),
     changed,
     isReady: () => supervisor.observed().tunnels.some((t) => t.phase === 'connected'),

@@ -27,8 +27,6 @@ const STOPS: BucketPolicy = { burst: 4, perSecond: 1 };
 /** Refusals for rate are answered at most once a second. */
 const RATE_ANSWERS: BucketPolicy = { burst: 1, perSecond: 1 };
 const MAX_RUNNING = 32;
-/** A message that ended the daemon so often is not begun again. */
-const POISON_ATTEMPTS = 2;
 
 export interface IntakeOptions {
   readonly clock: Clock;
@@ -233,6 +231,3 @@ export const createIntake = (options: IntakeOptions): Intake => {
     running: () => running.size,
   };
 };
-
-/** True when a command of this many begun attempts has crashed the daemon too often to be begun again. */
-export const isPoison = (attempts: number): boolean => attempts >= POISON_ATTEMPTS;

@@ -55,6 +55,8 @@ export interface ResultBook {
   accept(accepted: AcceptedCommand, memo?: Readonly<Record<string, unknown>>): Promise<Result<void>>;
   executing(id: string): Promise<Result<void>>;
   end(id: string, outcome: Outcome): Promise<void>;
+  /** Counts one more attempt of a command that a restart found unfinished; undefined when it has ended. */
+  resumed(id: string): Promise<JournalEntry | undefined>;
   refuse(refused: RefusedCommand): Promise<void>;
   /** Answers a repeated id with its last known status. */
   repeat(answer: RecordedAnswer): void;
@@ -118,6 +120,13 @@ export const createResultBook = (options: ResultBookOptions): ResultBook => {
       const entry = next(id, 'executing');
       if (entry === undefined) return failed(fault('INTERNAL', `command ${id} has ended already`, false));
       return record({ ...entry, attempts: entry.attempts + 1 });
+    },
+    resumed: async (id) => {
+      const known = journal.lookup(id);
+      if (known === undefined || isTerminal(known.status)) return undefined;
+      const entry = { ...known, attempts: known.attempts + 1 };
+      await journal.record(entry);
+      return entry;
     },
     end: async (id, outcome) => {
       const entry = next(id, outcome.status);

@@ -1,6 +1,5 @@
 /** After a restart: every command that was under way gets its one terminal status, judged by what is on disk. */
-import { fault } from '../core/errors.ts';
-import { isPoison } from './intake.ts';
+import { type Fault, fault } from '../core/errors.ts';
 import type { JournalEntry, VaultState } from './ports.ts';
 import { endedWith, type Outcome, succeeded } from './result-book.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -11,28 +10,45 @@ const LOST = fault(
   false,
 );
 
-/** Null while it cannot be told yet. */
+const SWAP_LOST = fault(
+  'CANCELLED',
+  'The daemon was restarted during the swap; the old authtoken stays in use.',
+  true,
+);
+
+/** Run once, taken up twice after the daemon had ended: whatever it asks for is not tried a third time. */
+const POISON_ATTEMPTS = 3;
+
+/** A swap is never given up half way: the vault ends it, one way or the other. */
+export const isPoisoned = (entry: JournalEntry): boolean =>
+  entry.op !== 'rekey' && entry.attempts >= POISON_ATTEMPTS;
+
+export const POISONED: Outcome = endedWith(
+  'failed',
+  fault('INTERNAL', 'This command ended the daemon twice and is not run again (POISON).', false),
+);
+
+/** Endpoints that a command left over asked for. */
+export const targetsOf = (entry: JournalEntry, all: Iterable<string>): readonly string[] => {
+  const ep = entry.out?.['ep'];
+  if (typeof ep !== 'string') return [];
+  return ep === '*' ? [...all] : [ep];
+};
+
+/** Null while it cannot be told yet. `rolledBack`: why the swap that was found half done was given up. */
 export const judgeUnfinished = (
   entry: JournalEntry,
   vault: VaultState,
   snapshot: Snapshot,
+  rolledBack: Fault | null,
 ): Outcome | null => {
-  if (isPoison(entry.attempts))
-    return endedWith(
-      'failed',
-      fault('INTERNAL', 'This message ended the daemon twice and is not run again (POISON).', false),
-    );
   const ep = entry.out?.['ep'];
   const gen = entry.out?.['gen'];
   if (entry.op === 'rekey' && typeof gen === 'number') {
     const held = vault[vault.current]?.generation ?? 0;
     if (held === gen && vault.swap?.phase !== 'staged') return succeeded({ gen });
     if (vault.swap !== null) return null;
-    return endedWith(
-      'failed',
-      fault('CANCELLED', 'The daemon was restarted during the swap; the old authtoken stays in use.', true),
-      { gen: held },
-    );
+    return endedWith('failed', rolledBack ?? SWAP_LOST, { gen: held });
   }
   if ((entry.op === 'start' || entry.op === 'stop') && typeof ep === 'string') {
     const found = snapshot.endpoints.filter((e) => ep === '*' || e.name === ep);

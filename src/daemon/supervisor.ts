@@ -40,6 +40,8 @@ export interface SupervisorOptions {
 }
 
 export interface Supervisor {
+  /** Nothing is planned before this: what an earlier supervisor left has to be known first. */
+  begin(): void;
   /** Something may have changed: plan again. */
   wake(): void;
   observed(): Observed;
@@ -59,6 +61,10 @@ export interface Supervisor {
 /** Names for tunnel processes; the number goes on over restarts so that an adopted one never clashes. */
 const tunnelName = (n: number): string => `t${n}`;
 
+/** Closing times are made from two clocks, which drift by milliseconds. */
+const isSameTime = (a: number | null, b: number | null): boolean =>
+  a === null || b === null ? a === b : Math.abs(a - b) < 1000;
+
 type Executors = {
   readonly [K in ActionKind]: (action: Extract<Action, { kind: K }>) => Promise<void> | void;
 };
@@ -70,7 +76,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   let nextTunnel = Math.floor(clock.wall() / 1000) % 1_000_000_000;
   let isDirty = false;
   let isRunning = false;
-  let isHalted = false;
+  let isHalted = true;
+  /** Closing times that the processes were told, by tunnel and endpoint. */
+  const toldClosesAt = new Map<string, number | null>();
   let cancelTimer: (() => void) | undefined;
 
   const moment = (): Moment => ({ now: clock.now(), random01: clock.random() });
@@ -129,9 +137,30 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     options.onAction(action);
   };
 
+  /** A process that outlives its supervisor ends leases by itself, so it must know when they were moved. */
+  const tellClosingTimes = (desired: Desired): void => {
+    const places = new Set<string>();
+    for (const t of observed.tunnels)
+      for (const name of Object.keys(t.endpoints)) {
+        const wanted = desired.endpoints.get(name);
+        if (wanted === undefined) continue;
+        const place = `${t.id} ${name}`;
+        places.add(place);
+        const { closesAtMs } = wanted.spec;
+        const told = toldClosesAt.get(place);
+        if (told !== undefined && isSameTime(told, closesAtMs)) continue;
+        toldClosesAt.set(place, closesAtMs);
+        // The bind itself carries the first one.
+        if (told !== undefined) tunnels.setClosesAt(t.id, name, closesAtMs);
+      }
+    for (const place of toldClosesAt.keys()) if (!places.has(place)) toldClosesAt.delete(place);
+  };
+
   const round = async (): Promise<void> => {
-    const next = plan(options.desired(), observed, clock.now());
+    const desired = options.desired();
+    const next = plan(desired, observed, clock.now());
     for (const action of next.actions) await execute(action);
+    tellClosingTimes(desired);
     if (next.actions.length > 0) isDirty = true;
     cancelTimer?.();
     cancelTimer =
@@ -206,6 +235,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   };
 
   return {
+    begin: () => {
+      isHalted = false;
+      wake();
+    },
     wake,
     observed: () => observed,
     counters: () => counters,
@@ -225,6 +258,8 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       observed = forgetRefusals(observed, endpoints);
     },
     adopt: (adopted, keyOf) => {
+      for (const { tunnel, endpoints } of adopted)
+        for (const { spec } of endpoints) toldClosesAt.set(`${tunnel} ${spec.name}`, spec.closesAtMs);
       const views = adopted.map((a) => adoptOne(a, keyOf));
       const isUp = views.some((v) => v.phase === 'connected');
       observed = {

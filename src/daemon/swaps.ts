@@ -21,6 +21,8 @@ export interface Swaps {
   swap(candidate: TokenCandidate, commandId: string, breakFirst: boolean): Promise<Result<SwapEnd>>;
   /** One session, of the newest epoch, serving all that is wanted, and no other process. */
   isSteady(): boolean;
+  /** Why the last swap was rolled back; null when none was since the last one began. */
+  lastRollback(): Fault | null;
   onAction(action: Action): void;
 }
 
@@ -87,6 +89,7 @@ export const createSwaps = (options: SwapsOptions): Swaps => {
         })
       );
     },
+    lastRollback: () => rolledBack,
     onAction: (action) => {
       if (action.kind === 'rollback') rolledBack = action.fault;
       if (action.kind === 'break-first') intent.breakFirst();
