@@ -97,9 +97,12 @@ export const createIntent = (options: IntentOptions): Intent => {
   let isBreakFirst = false;
   let fromDocument: ReturnType<IntentOptions['documentEndpoints']> = { specs: [], denied: new Map() };
   let documentAcceptedAt = 0;
+  /** The document that endpoints follow: the stored one is ahead of it while a new one is being accepted. */
+  let inForce: DesiredRecord | null = null;
 
   const applyDocument = (): void => {
     const record = document.get();
+    inForce = record;
     fromDocument = record === null ? { specs: [], denied: new Map() } : options.documentEndpoints(record);
     // The same clamp as for leases: a clock that is behind must not lengthen a time-to-live without end.
     const ageMs = record === null ? 0 : Math.max(0, clock.wall() - record.acceptedAtMs);
@@ -153,7 +156,7 @@ export const createIntent = (options: IntentOptions): Intent => {
       endpoints.set(name, { spec: { ...resolved.value, closesAtMs: closesAtMs(entry) }, key });
     }
     const state = vault.get();
-    const isRevoked = document.get()?.document.cred?.revoked === true;
+    const isRevoked = inForce?.document.cred?.revoked === true;
     const hasToken = (state.a !== null || state.b !== null) && !isRevoked;
     const sessionWanted = !isLocked && !isStopping && !runtime.get().parked && hasToken;
     return {
@@ -201,7 +204,7 @@ export const createIntent = (options: IntentOptions): Intent => {
       await setOverrides(afterNewRevision(overrides));
       return saved;
     },
-    document: () => document.get(),
+    document: () => inForce,
     setLocked: (locked) => {
       isLocked = locked;
     },
