@@ -2,6 +2,7 @@
  * What waits for the broker: results all of them, events in a ring whose oldest are dropped and counted. State
  * (`reported`, `presence`) is not queued at all: the newest is sent when the link is back.
  */
+import { LockkeeperError } from '../core/errors.ts';
 import type { Link, OutboundMessage } from './ports.ts';
 
 /** Most events that wait, and their bytes. */
@@ -14,9 +15,12 @@ export interface Outbox {
   /** Sends what waits, results first, in order; stops at the first that the link does not take. Single flight. */
   flush(link: Pick<Link, 'publish'>): Promise<void>;
   waiting(): number;
-  /** Events dropped since start. */
+  /** Messages dropped since start: events for want of room, others because the broker does not allow their topic. */
   dropped(): number;
 }
+
+const isDenied = (error: unknown): boolean =>
+  error instanceof LockkeeperError && error.fault.code === 'BROKER_PUBLISH_DENIED';
 
 export const createOutbox = (): Outbox => {
   const results: OutboundMessage[] = [];
@@ -41,7 +45,13 @@ export const createOutbox = (): Outbox => {
     const queue = results.length > 0 ? results : events;
     const [head] = queue;
     if (head === undefined) return;
-    await link.publish(head);
+    try {
+      await link.publish(head);
+    } catch (error) {
+      // The broker takes it never, and what stands behind it must not wait for that.
+      if (!isDenied(error)) throw error;
+      dropped++;
+    }
     // The ring may have dropped it while it was on its way.
     if (queue[0] !== head) return;
     queue.shift();

@@ -55,14 +55,38 @@ test('a token that the edge refuses is given up and the old session is never tou
   expect((await device.status()).credential).toMatchObject({ generation: 1, state: 'ok' });
 });
 
-test('an account with room for one session gets the old one ended first, and the gap is told', async () => {
+test('an account without room for a second session gets the old one ended first, and the gap is told', async () => {
   const device = await upDevice();
-  await device.fault({ op: 'token', authtoken: 'second-token', account: 'A', maxSessions: 1 });
-  const end = await device.cloud.rekey('second-token', 2);
+  const { cloud, sandbox } = device;
+  await device.fault({ op: 'token', authtoken: 'second-token', maxSessions: 0 });
+  const id = await cloud.send('rekey', { args: { gen: 2, sealed: await cloud.seal('second-token', 2) } });
+  // The account has room again once the session that held the last place is gone.
+  await waitFor(() => sandbox.state().sessions.length === 0, {
+    what: 'the end of the old session',
+    deadlineMs: 30_000,
+  });
+  await device.fault({ op: 'token', authtoken: 'second-token' });
+  const end = await cloud.result(id, 60_000);
   expect(end).toMatchObject({ status: 'succeeded', out: { gen: 2 } });
   expect(Number(end.out?.['gap_ms'])).toBeGreaterThan(0);
   expect((await device.visit()).status).toBe(200);
 }, 90_000);
+
+test('an account that stays full gets the old token back', async () => {
+  const device = await upDevice();
+  await device.fault({ op: 'token', authtoken: 'second-token', maxSessions: 0 });
+  const { cloud } = device;
+  const sealed = await cloud.seal('second-token', 2);
+  const id = await cloud.send('rekey', { args: { gen: 2, sealed } });
+  const end = await cloud.result(id, 100_000);
+  expect(end).toMatchObject({
+    status: 'failed',
+    code: 'NGROK_LIMIT',
+    out: { gen: 1, ngrokCode: 'ERR_NGROK_108' },
+  });
+  await waitFor(async () => (await device.visit()).status === 200);
+  expect((await device.status()).credential).toMatchObject({ generation: 1, state: 'ok' });
+}, 120_000);
 
 test('a generation that is not newer is refused, the same again changes nothing, the same token gets its number', async () => {
   const device = await upDevice();
