@@ -113,7 +113,7 @@ export const startLab = async (config: Readonly<Record<string, unknown>> = {}): 
     daemonPid: () => daemon?.pid ?? 0,
     status,
     startDaemon: () => {
-      daemon = keep(run('src/lockkeeperd.ts', ['--config', configFile]));
+      daemon = keep(run('dist/lockkeeperd.js', ['--config', configFile]));
       daemon.stdout?.resume();
       return Promise.resolve();
     },
