@@ -28,6 +28,7 @@ import { dialForCheck } from './dial-for-check.ts';
 import { openState } from './open-state.ts';
 import { openTrustKeeper } from './trust.ts';
 import { addressesNow, every } from './watchers.ts';
+import { windowState } from './window-state.ts';
 
 /** Written by systemd's time service once the clock is set. */
 const SYNCHRONISED = '/run/systemd/timesync/synchronized';
@@ -182,7 +183,7 @@ export const assemble = async (
     fileEndpoints,
     documentEndpoint: (endpoint) => endpointFromDocument(endpoint, config),
     resolve: (spec) => bindFromSpec(spec, config, policyTexts),
-    windowOpen: () => undefined,
+    windowState: (spec) => windowState(spec, clock.wall()),
     trust: trust.value.policy,
     replaceKeys: trust.value.replace,
     unseal: (sealed, expected, at) => unsealToken(sealed, keys.openers(at), expected),
@@ -266,6 +267,7 @@ export const assemble = async (
         const writable = isFine ? ok(undefined) : await dir.writable();
         diskFault = writable.ok ? null : writable.fault;
         if (writable.ok && !isDurable()) await flush();
+        if (before === null && diskFault !== null) daemon.storeDegraded(diskFault);
         if ((before === null) !== (diskFault === null)) daemon.changed();
       },
       DISK_LOOK_MS,

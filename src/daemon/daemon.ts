@@ -5,6 +5,7 @@ import type { BindSpec, EndpointCounters, EndpointSpec } from '../core/endpoint.
 import type { Fault, Result } from '../core/errors.ts';
 import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
 import { addCounters, noCounters, retired } from '../core/view.ts';
+import type { WindowState } from '../core/window.ts';
 import { OPS } from '../protocol/command-schema.ts';
 import type { DevicePublicKey } from '../protocol/device-key.ts';
 import type { HealthMessage } from '../protocol/health-schema.ts';
@@ -74,7 +75,8 @@ export interface DaemonOptions {
   readonly fileEndpoints: readonly EndpointSpec[];
   documentEndpoint(endpoint: DesiredRecord['document']['endpoints'][number]): Result<EndpointSpec>;
   resolve(spec: EndpointSpec): Result<Omit<BindSpec, 'closesAtMs'>>;
-  windowOpen(spec: EndpointSpec): boolean | undefined;
+  /** Whether one of the endpoint's weekly windows is open; undefined for one without windows. */
+  windowState(spec: EndpointSpec): WindowState | undefined;
   trust(): TrustPolicy;
   replaceKeys(set: string, nowS: number): Promise<Result<{ readonly version: number }>>;
   unseal(
@@ -106,6 +108,8 @@ export interface Daemon {
   /** What is to be open now, as the tunnels are told. */
   wantedBinds(): readonly BindSpec[];
   networkChanged(): void;
+  /** The state folder cannot be written since now. */
+  storeDegraded(f: Fault): void;
   /** A condition outside changed. */
   changed(): void;
   /** True while the reconcile loop and the tunnels' liveness are as they should be. */
@@ -150,7 +154,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       return { specs, denied };
     },
     resolve: options.resolve,
-    windowOpen: options.windowOpen,
+    windowState: options.windowState,
     runtime: options.runtime,
     document: options.document,
     vault,
@@ -641,6 +645,10 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       }),
     snapshot,
     wantedBinds: () => [...(reading?.desired.endpoints.values() ?? [])].map(({ spec }) => spec),
+    storeDegraded: (f) => {
+      log.error({ ...f }, 'state folder cannot be written');
+      reporter.event({ type: 'store.degraded', code: f.code, data: { msg: f.message } });
+    },
     networkChanged: () => supervisor.networkChanged(),
     changed,
     isReady: () => supervisor.observed().tunnels.some((t) => t.phase === 'connected'),

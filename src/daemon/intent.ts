@@ -18,12 +18,19 @@ import type { Desired, WantedBind } from '../core/plan.ts';
 import type { Slot } from '../core/tunnel-event.ts';
 import type { ViewInputs } from '../core/view.ts';
 import { declared, nextChange, type Wanted, wantedAt } from '../core/wanted.ts';
+import type { WindowState } from '../core/window.ts';
 import type { Keeper } from './keeper.ts';
 import type { Store, TokenVault, VaultState } from './ports.ts';
 import type { DesiredRecord, RuntimeRecord } from './records.ts';
 
 /** How long a staged token may take to prove itself. */
 const SWAP_DEADLINE_MS = 60_000;
+
+/** Weekly windows are looked at again after so long, whatever the clock said. */
+const WINDOW_LOOK_MS = 60_000;
+
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
 
 export interface IntentOptions {
   readonly clock: Clock;
@@ -35,7 +42,8 @@ export interface IntentOptions {
   };
   /** Resolves upstream and policy against the local configuration. */
   resolve(spec: EndpointSpec): Result<Omit<BindSpec, 'closesAtMs'>>;
-  windowOpen(spec: EndpointSpec): boolean | undefined;
+  /** Whether one of the endpoint's weekly windows is open; undefined for one without windows. */
+  windowState(spec: EndpointSpec): WindowState | undefined;
   readonly runtime: Keeper<RuntimeRecord>;
   readonly document: Store<DesiredRecord | null>;
   readonly vault: TokenVault;
@@ -115,13 +123,22 @@ export const createIntent = (options: IntentOptions): Intent => {
     return runtime.update({ overrides: saveOverrides(next, clock.now(), clock.wall()) });
   };
 
-  const windowsOf = (specs: Iterable<EndpointSpec>): Readonly<Record<string, boolean>> =>
-    Object.fromEntries(
-      [...specs].flatMap((spec) => {
-        const isOpen = options.windowOpen(spec);
-        return isOpen === undefined ? [] : [[spec.name, isOpen]];
-      }),
+  const windowsOf = (
+    specs: Iterable<EndpointSpec>,
+  ): { readonly open: Readonly<Record<string, boolean>>; readonly changesAt: number | null } => {
+    const states = [...specs].flatMap((spec) => {
+      const state = options.windowState(spec);
+      return state === undefined ? [] : [{ name: spec.name, state }];
+    });
+    const waitsMs = states.flatMap(({ state: { changesAtMs } }) =>
+      changesAtMs === null ? [] : [changesAtMs - clock.wall()],
     );
+    return {
+      open: Object.fromEntries(states.map(({ name, state }) => [name, state.open])),
+      // The wall clock may be set meanwhile, so it is never slept through for long.
+      changesAt: waitsMs.length === 0 ? null : clock.now() + Math.min(WINDOW_LOOK_MS, ...waitsMs),
+    };
+  };
 
   const closesAtMs = (wanted: Wanted): number | null =>
     wanted.until === null ? null : Math.round(clock.wall() + (wanted.until - clock.now()));
@@ -131,13 +148,14 @@ export const createIntent = (options: IntentOptions): Intent => {
     const live = liveOverrides(overrides, now);
     if (live !== overrides) void setOverrides(live);
     const all = declared(options.fileEndpoints, fromDocument.specs);
+    const windows = windowsOf(all.values());
     const wanted = wantedAt(
       {
         file: options.fileEndpoints,
         document: fromDocument.specs,
         overrides,
         documentAcceptedAt,
-        windowOpen: windowsOf(all.values()),
+        windowOpen: windows.open,
       },
       now,
     );
@@ -187,7 +205,7 @@ export const createIntent = (options: IntentOptions): Intent => {
         currentGeneration: state[state.current]?.generation ?? 0,
         hasToken,
       },
-      changesAt: nextChange(wanted),
+      changesAt: earlier(nextChange(wanted), windows.changesAt),
     };
   };
 

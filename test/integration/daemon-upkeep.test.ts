@@ -59,3 +59,30 @@ test('a broker that has forgotten everything is told who the device is again', a
   await cloud.command('report');
   await waitFor(() => hellos() > before);
 });
+
+test('an endpoint that is on opens in its window, stays shut outside it, and a start opens it all the same', async () => {
+  const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+  const today = new Date().getUTCDay();
+  const otherDay = days[(today + 3) % 7] ?? 'sun';
+  const endpoint = { proto: 'http', upstream: 'hmi', on: true };
+  const device = await startDevice({
+    config: {
+      endpoints: [
+        { ...endpoint, name: 'web', url: 'https://device-1.edge.test', windows: ['daily 00:00-24:00 UTC'] },
+        {
+          ...endpoint,
+          name: 'shut',
+          url: 'https://shut.edge.test',
+          windows: [`${otherDay} 10:00-11:00 UTC`],
+        },
+      ],
+    },
+  });
+  const { cloud } = device;
+  await device.until((s) => stateOf(s) === 'up', 'web is up');
+  expect(stateOf(await device.status(), 'shut')).toBe('down');
+  expect(await cloud.command('start', { args: { ep: 'shut', lease_s: 60 } })).toMatchObject({
+    status: 'succeeded',
+  });
+  expect((await device.visit('/', 'shut.edge.test')).status).toBe(200);
+});

@@ -1,12 +1,12 @@
 /** A whole device in the sandbox: edge, broker and API in this process, an upstream, and the real daemon as a child. */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { type Cloud, connectCloud } from './cloud.ts';
-import { type Running, spawnNode } from './spawn-node.ts';
+import { type Running, spawnNode, spawnProgram } from './spawn-node.ts';
 import { makeTempDir } from './temp-dir.ts';
 import { type Load, startLoad, type Visit, visit } from './visitors.ts';
 import { waitFor } from './wait-for.ts';
@@ -53,6 +53,8 @@ export interface DeviceOptions {
   /** False: the daemon is started by the test. */
   readonly start?: boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The daemon runs as a user whom file modes bind, also where the tests run as root. */
+  readonly unprivileged?: boolean;
 }
 
 export interface Device {
@@ -86,6 +88,8 @@ export interface Device {
 }
 
 const HOST = 'device-1.edge.test';
+const NOBODY = 65_534;
+const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 
 export const isAlive = (pid: number): boolean => {
   try {
@@ -163,6 +167,7 @@ export const startDevice = async (options: DeviceOptions = {}): Promise<Device> 
     return JSON.parse(text) as StatusSeen;
   };
 
+  const isDropping = options.unprivileged === true && process.getuid?.() === 0;
   const sandbox = await startSandbox(options.sandbox);
   const upstream = createServer(options.upstream ?? plainUpstream);
   const upstreamPort = await listen(upstream);
@@ -184,6 +189,9 @@ export const startDevice = async (options: DeviceOptions = {}): Promise<Device> 
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   await writeConfig(options.config ?? {});
   await writeFile(tokenFile, line.authtokens['default'] ?? '', { mode: 0o600 });
+  if (isDropping)
+    for (const path of [dir, stateDir, tokenFile, sandbox.dir, line.caFile])
+      await chown(path, NOBODY, NOBODY);
   const cloud = await connectCloud({ url: line.broker.url, tenant: 'sandbox', device: 'device-1' });
 
   onTestFinished(async () => {
@@ -214,10 +222,11 @@ export const startDevice = async (options: DeviceOptions = {}): Promise<Device> 
   });
 
   const spawn = (): Running => {
-    const daemon = spawnNode('src/lockkeeperd.ts', ['--config', configFile], {
-      autoKill: false,
-      ...(options.env === undefined ? {} : { env: options.env }),
-    });
+    const args = ['--config', configFile];
+    const how = { autoKill: false, ...(options.env === undefined ? {} : { env: options.env }) };
+    const daemon = isDropping
+      ? spawnProgram('setpriv', [...AS_NOBODY, process.execPath, 'src/lockkeeperd.ts', ...args], how)
+      : spawnNode('src/lockkeeperd.ts', args, how);
     daemons.push(daemon);
     return daemon;
   };
