@@ -14,6 +14,16 @@ export const restartDelayMs = (failures: number): number => {
 /** Waits between plain TCP tries of an edge that does not answer: 2 to 4 s, jittered. */
 export const probeDelayMs = (random01: number): number => 2000 + random01 * 2000;
 
+/** A probe that took its time does not follow at once on the one before. */
+export const PROBE_GAP_MS = 500;
+
+/** An edge that answers "not now": seconds, half a minute at most, jittered so that a fleet does not come as one. */
+export const laterDelayMs = (attempt: number, random01: number): number =>
+  Math.min(30_000, 1000 * 2 ** Math.max(0, attempt - 1)) * (0.5 + random01 / 2);
+
+/** Tries soon after one another when the account has no session left: a dead one of ours may linger at the edge. */
+export const LIMIT_QUICK_WAITS_MS = [2000, 5000] as const;
+
 export interface SlowPolicy {
   readonly firstMs: number;
   readonly maxMs: number;

@@ -83,10 +83,18 @@ const byNumber = (wanted: number): Row | undefined =>
     numbers.some((n) => (typeof n === 'number' ? n === wanted : wanted >= n[0] && wanted <= n[1])),
   );
 
+const numberOf = (ngrokCode: string): number => Number(/(\d+)$/.exec(ngrokCode)?.[1] ?? Number.NaN);
+
+/** False for a code that no row of ours names: it is retried a few times, then slowly. */
+export const isKnownNgrok = (ngrokCode: string): boolean => byNumber(numberOf(ngrokCode)) !== undefined;
+
+/** The account allows no further agent session. */
+export const isSessionLimit = (ngrokCode: string | undefined): boolean =>
+  ngrokCode !== undefined && [108, 348].includes(numberOf(ngrokCode));
+
 /** Classifies `ERR_NGROK_107` (or `107`). Unknown codes are `NGROK_NET`, class `R`. */
 export const classifyNgrok = (ngrokCode: string): NgrokVerdict => {
-  const number = Number(/(\d+)$/.exec(ngrokCode)?.[1] ?? Number.NaN);
-  const row = byNumber(number);
+  const row = byNumber(numberOf(ngrokCode));
   if (row === undefined) return { code: 'NGROK_NET', class: 'R', retryable: true };
   return { code: row[0], class: row[1], retryable: row[1] === 'R' || row[1] === 'RS' };
 };

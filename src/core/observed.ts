@@ -3,6 +3,9 @@ import type { Fault } from './errors.ts';
 import type { NgrokClass } from './ngrok-codes.ts';
 import type { CutStreams, Slot, TunnelId } from './tunnel-event.ts';
 
+/** Epoch of a tunnel whose token left its slot: whatever the slot holds now, this tunnel proves nothing about it. */
+export const DISCARDED = -1;
+
 export type EndpointPhase = 'opening' | 'bound' | 'serving' | 'closing';
 
 /** One endpoint inside one tunnel process. */
@@ -26,7 +29,7 @@ export interface TunnelView {
   readonly id: TunnelId;
   readonly slot: Slot;
   readonly generation: number;
-  /** Rises with each `restart`; a tunnel of an older epoch is to be replaced. */
+  /** Rises with each `restart`; a tunnel of an older epoch is to be replaced. `DISCARDED` for a token that was given up. */
   readonly epoch: number;
   readonly pid: number | null;
   readonly phase: TunnelPhase;
@@ -62,19 +65,33 @@ export interface SlotRefusal {
   readonly notBefore: number;
 }
 
+/** Another answer than a refused token that keeps one slot from connecting for a while. */
+export interface SlotHold extends SlotRefusal {
+  readonly cls: NgrokClass;
+}
+
 /** When and how the next session may be tried. */
 export interface Dial {
   /** Failures in a row; starts over once a session stayed up. */
   readonly failures: number;
   readonly notBefore: number;
-  /** `silent`: nothing but a plain TCP probe may be tried. `quiet` probes found the port closed or dead. */
+  /** `silent`: the edge did not answer, and nothing but a probe may be tried until one goes through. */
   readonly edge: 'unknown' | 'silent';
   /** What the last probe of a silent edge found; null before the first. */
   readonly portOpen: boolean | null;
   readonly probing: boolean;
+  /** When the last probe began. */
+  readonly probedAt: number;
   readonly nextProbeAt: number;
+  /** When a probe last found no way through; null before the first. */
+  readonly probeFailedAt: number | null;
+  /** A connect was just given up because a probe beside it went through: the next one is not, without more evidence. */
+  readonly trusting: boolean;
   readonly lastFault: Fault | null;
+  /** Slots whose token was refused. */
   readonly refused: Readonly<Partial<Record<Slot, SlotRefusal>>>;
+  /** Slots that must wait for another reason that the edge gave: limits, the account, "try again later". */
+  readonly held: Readonly<Partial<Record<Slot, SlotHold>>>;
 }
 
 export interface Observed {
@@ -86,6 +103,8 @@ export interface Observed {
   readonly saturated: boolean;
   /** Times a session came back after one was lost. */
   readonly reconnects: number;
+  /** There was a session, and it was not ended in order. */
+  readonly hadSession: boolean;
   /** Monotonic milliseconds since when no session is connected; null while one is. */
   readonly downSince: number | null;
   /** Since when the session state is what it is. */
@@ -101,13 +120,18 @@ export const initialObserved = (now: number): Observed => ({
     edge: 'unknown',
     portOpen: null,
     probing: false,
+    probedAt: now,
     nextProbeAt: now,
+    probeFailedAt: null,
+    trusting: false,
     lastFault: null,
     refused: {},
+    held: {},
   },
   upstreamFaults: {},
   saturated: false,
   reconnects: 0,
+  hadSession: false,
   downSince: now,
   upSince: null,
 });

@@ -1,29 +1,32 @@
 /** Folds events and issued actions into observed state. The only place where an `Observed` is made. */
 import type { Action } from './action.ts';
+import { bindRetryMs } from './backoff.ts';
 import {
-  bindRetryMs,
-  LADDER_RESET_AFTER_MS,
-  probeDelayMs,
-  restartDelayMs,
-  SLOW,
-  slowDelayMs,
-} from './backoff.ts';
+  afterConnected,
+  afterConnectFailure,
+  afterLoss,
+  afterNetworkChange,
+  afterProbe,
+  afterSessionEnd,
+  asked,
+  classOf,
+  crashFault,
+  isStuck,
+  type Moment,
+  withoutSlot,
+} from './dial.ts';
 import type { Fault } from './errors.ts';
-import { classifyNgrok, type NgrokClass } from './ngrok-codes.ts';
-import type { Dial, EndpointView, Observed, TunnelView } from './observed.ts';
+import type { NgrokClass } from './ngrok-codes.ts';
+import {
+  type BindRefusal,
+  DISCARDED,
+  type EndpointView,
+  type Observed,
+  type TunnelView,
+} from './observed.ts';
 import type { Slot, TunnelEvent, TunnelId } from './tunnel-event.ts';
 
-/** Time and chance at the moment of the event. */
-export interface Moment {
-  readonly now: number;
-  readonly random01: number;
-}
-
-/** A long connect attempt is suspect once it has lasted longer than the short deadline. */
-export const SHORT_CONNECT_MS = 5000;
-
-const classOf = (f: Fault): NgrokClass =>
-  f.ngrokCode === undefined ? 'R' : classifyNgrok(f.ngrokCode).class;
+export type { Moment } from './dial.ts';
 
 const editTunnel = (o: Observed, id: TunnelId, edit: (t: TunnelView) => TunnelView): Observed => ({
   ...o,
@@ -44,41 +47,6 @@ const editEndpoint = (
     return { ...t, endpoints: edited === null ? rest : { ...rest, [name]: edited } };
   });
 
-/** Failures in a row as they count after a tunnel ended: a session that stayed up wipes the slate. */
-const failuresAfter = (dial: Dial, t: TunnelView, now: number): number =>
-  (t.connectedAt !== null && now - t.connectedAt >= LADDER_RESET_AFTER_MS ? 0 : dial.failures) + 1;
-
-const dialAfterConnectFailure = (o: Observed, t: TunnelView, f: Fault, m: Moment): Dial => {
-  const cls = classOf(f);
-  const failures = o.dial.failures + 1;
-  if (cls === 'F-cred') {
-    const attempt = (o.dial.refused[t.slot]?.attempt ?? 0) + 1;
-    // Three tries soon after each other, since an edge may be behind its own database; then hours.
-    const waitMs = attempt < 3 ? 5000 * attempt : slowDelayMs(SLOW['F-cred'], attempt - 2, m.random01);
-    const refusal = { fault: f, attempt, at: m.now, notBefore: m.now + waitMs };
-    return {
-      ...o.dial,
-      failures,
-      edge: 'unknown',
-      lastFault: f,
-      refused: { ...o.dial.refused, [t.slot]: refusal },
-    };
-  }
-  if (cls !== 'R') {
-    const notBefore = m.now + slowDelayMs(SLOW[cls], failures, m.random01);
-    return { ...o.dial, failures, edge: 'unknown', lastFault: f, notBefore };
-  }
-  if (f.ngrokCode !== undefined)
-    return {
-      ...o.dial,
-      failures,
-      edge: 'unknown',
-      lastFault: f,
-      notBefore: m.now + restartDelayMs(failures),
-    };
-  return { ...o.dial, failures, edge: 'silent', lastFault: f, nextProbeAt: m.now + probeDelayMs(m.random01) };
-};
-
 const withDownSince = (o: Observed, now: number): Observed => {
   const isUp = o.tunnels.some((t) => t.phase === 'connected' || t.phase === 'draining');
   if (isUp) return o.downSince === null ? o : { ...o, downSince: null, upSince: o.upSince ?? now };
@@ -87,9 +55,9 @@ const withDownSince = (o: Observed, now: number): Observed => {
 
 const connected = (o: Observed, id: TunnelId, sessionId: string, now: number): Observed => {
   const t = o.tunnels.find((x) => x.id === id);
-  if (t === undefined) return o;
-  const { [t.slot]: _, ...refused } = o.dial.refused;
-  const cameBack = o.downSince !== null && o.tunnels.some((x) => x.id !== id && x.connectedAt !== null);
+  // The news may cross with a kill or a drain, which stand; one that was only given up as stuck is welcome back.
+  if (t === undefined || (t.phase !== 'starting' && !(t.phase === 'lost' && t.connectedAt === null)))
+    return o;
   return {
     ...editTunnel(o, id, (x) => ({
       ...x,
@@ -98,18 +66,33 @@ const connected = (o: Observed, id: TunnelId, sessionId: string, now: number): O
       sessionId,
       lostReason: null,
     })),
-    dial: { ...o.dial, edge: 'unknown', portOpen: null, lastFault: null, refused },
-    reconnects: o.reconnects + (cameBack ? 1 : 0),
+    dial: afterConnected(o.dial, t.slot),
+    hadSession: true,
+    reconnects: o.reconnects + (o.downSince !== null && o.hadSession ? 1 : 0),
   };
 };
 
-const exited = (o: Observed, id: TunnelId, m: Moment): Observed => {
+const reconnected = (o: Observed, id: TunnelId): Observed => {
   const t = o.tunnels.find((x) => x.id === id);
+  if (t === undefined || (t.phase !== 'wobbling' && t.phase !== 'lost')) return o;
+  return {
+    ...editTunnel(o, id, (x) => ({ ...x, phase: 'connected', lostReason: null })),
+    dial: afterConnected(o.dial, t.slot),
+    reconnects: o.reconnects + 1,
+  };
+};
+
+const exited = (o: Observed, e: Extract<TunnelEvent, { type: 'exited' }>, m: Moment): Observed => {
+  const t = o.tunnels.find((x) => x.id === e.tunnel);
   if (t === undefined) return o;
-  const rest = { ...o, tunnels: o.tunnels.filter((x) => x.id !== id) };
-  if (t.phase === 'draining' || t.phase === 'dying' || t.fault !== null) return rest;
-  const failures = failuresAfter(o.dial, t, m.now);
-  return { ...rest, dial: { ...o.dial, failures, notBefore: m.now + restartDelayMs(failures) } };
+  const tunnels = o.tunnels.filter((x) => x.id !== e.tunnel);
+  const wasAsked = t.phase === 'draining' || t.phase === 'dying';
+  const hadSession = wasAsked && !tunnels.some((x) => x.connectedAt !== null) ? false : o.hadSession;
+  const dial = t.connectedAt === null ? o.dial : afterSessionEnd(o.dial);
+  const rest = { ...o, tunnels, dial, hadSession };
+  // A loss or a failed connect that was told before counts once.
+  if (wasAsked || t.phase === 'lost' || t.fault !== null) return rest;
+  return { ...rest, dial: { ...afterLoss(dial, t, m.now), lastFault: crashFault(e.code, e.signal) } };
 };
 
 const lost = (
@@ -120,21 +103,41 @@ const lost = (
 ): Observed => {
   const t = o.tunnels.find((x) => x.id === id);
   if (t === undefined || t.phase === 'dying' || t.phase === 'draining') return o;
-  const failures = failuresAfter(o.dial, t, m.now);
-  return {
-    ...editTunnel(o, id, (x) => ({ ...x, phase: 'lost', lostReason: reason })),
-    dial: { ...o.dial, failures, notBefore: m.now + restartDelayMs(failures) },
-  };
+  const next = editTunnel(o, id, (x) => ({ ...x, phase: 'lost', lostReason: reason }));
+  return t.phase === 'lost' ? next : { ...next, dial: afterLoss(o.dial, t, m.now) };
 };
 
-const bindFailed = (o: Observed, id: TunnelId, name: string, f: Fault, m: Moment): Observed => {
+/** A configuration that cannot work waits for another one; everything else without a code is the network. */
+const bindClassOf = (f: Fault): NgrokClass => (f.code === 'CONFIG_INVALID' ? 'F-conf' : classOf(f));
+
+/** Without an answer from the edge nothing is known against the endpoint: it never waits for minutes. */
+const SILENT_BIND_ATTEMPTS = 3;
+
+const bindFailed = (
+  o: Observed,
+  {
+    tunnel: id,
+    endpoint: name,
+    fault: f,
+    type,
+  }: Extract<TunnelEvent, { type: 'bind-failed' | 'endpoint-stopped' }>,
+  m: Moment,
+): Observed => {
   const t = o.tunnels.find((x) => x.id === id);
   const view = t?.endpoints[name];
   if (t === undefined || view === undefined) return o;
+  const gone = editEndpoint(o, id, name, () => null);
+  // A process that is ending, such as one adopted in its drain, says so by this; nothing is known of the endpoint.
+  if (f.code === 'CANCELLED') return editTunnel(gone, id, (x) => ({ ...x, phase: 'draining' }));
+  if (view.phase === 'closing') return gone;
+  // The process has it already, by order of an earlier supervisor.
+  if (type === 'bind-failed' && view.phase !== 'opening')
+    return editEndpoint(o, id, name, (v) => ({ ...v, key: UNKNOWN_KEY }));
   const same = o.bindRefusals.find((r) => r.endpoint === name && r.slot === t.slot && r.key === view.key);
   const attempt = (same?.attempt ?? 0) + 1;
-  const cls = classOf(f);
-  const refusal = {
+  const cls = bindClassOf(f);
+  const isAnswer = f.ngrokCode !== undefined || cls !== 'R';
+  const refusal: BindRefusal = {
     endpoint: name,
     key: view.key,
     slot: t.slot,
@@ -142,23 +145,37 @@ const bindFailed = (o: Observed, id: TunnelId, name: string, f: Fault, m: Moment
     cls,
     attempt,
     at: m.now,
-    retryAt: m.now + bindRetryMs(cls, attempt, m.random01),
+    retryAt:
+      m.now + bindRetryMs(cls, isAnswer ? attempt : Math.min(attempt, SILENT_BIND_ATTEMPTS), m.random01),
   };
   const others = o.bindRefusals.filter((r) => r.endpoint !== name || r.slot !== t.slot);
-  return { ...editEndpoint(o, id, name, () => null), bindRefusals: [...others, refusal] };
+  return { ...gone, bindRefusals: t.epoch === DISCARDED ? o.bindRefusals : [...others, refusal] };
 };
 
-const bound = (o: Observed, e: Extract<TunnelEvent, { type: 'bound' }>, now: number): Observed => {
-  const slot = o.tunnels.find((t) => t.id === e.tunnel)?.slot;
-  return {
-    ...editEndpoint(o, e.tunnel, e.endpoint, (v) => ({
-      ...v,
-      phase: v.phase === 'closing' ? 'closing' : 'bound',
+/** Key of an endpoint of which nobody knows what it was bound with: it fits nothing, and so is bound anew. */
+const UNKNOWN_KEY = '';
+
+/** News of an endpoint that nobody here asked for: an earlier supervisor did, just before this one adopted the process. */
+const bound = (o: Observed, e: Extract<TunnelEvent, { type: 'bound' }>, now: number): Observed =>
+  editTunnel(o, e.tunnel, (t) => {
+    const { key, phase } = t.endpoints[e.endpoint] ?? { key: UNKNOWN_KEY, phase: 'opening' };
+    const view: EndpointView = {
+      key,
+      phase: phase === 'closing' ? 'closing' : 'bound',
       url: e.url,
       endpointId: e.endpointId,
       since: now,
-    })),
-    bindRefusals: o.bindRefusals.filter((r) => r.endpoint !== e.endpoint || r.slot !== slot),
+    };
+    return { ...t, endpoints: { ...t.endpoints, [e.endpoint]: view } };
+  });
+
+/** Only now is an earlier refusal over: an endpoint that is stopped right after each bind keeps its penalty. */
+const serving = (o: Observed, id: TunnelId, name: string, now: number): Observed => {
+  const t = o.tunnels.find((x) => x.id === id);
+  if (t?.endpoints[name]?.phase !== 'bound') return o;
+  return {
+    ...editEndpoint(o, id, name, (v) => ({ ...v, phase: 'serving', since: now })),
+    bindRefusals: o.bindRefusals.filter((r) => r.endpoint !== name || r.slot !== t.slot),
   };
 };
 
@@ -166,10 +183,6 @@ const upstream = (o: Observed, name: string, f: Fault | null): Observed => {
   const { [name]: _, ...rest } = o.upstreamFaults;
   return { ...o, upstreamFaults: f === null ? rest : { ...rest, [name]: f } };
 };
-
-/** A stopped endpoint is bound again, but not at once: whoever stopped it gets a moment. */
-const endpointStopped = (o: Observed, id: TunnelId, name: string, f: Fault, m: Moment): Observed =>
-  bindFailed(o, id, name, f, m);
 
 const fold = (o: Observed, e: TunnelEvent, m: Moment): Observed => {
   switch (e.type) {
@@ -180,34 +193,29 @@ const fold = (o: Observed, e: TunnelEvent, m: Moment): Observed => {
     case 'connect-failed': {
       const t = o.tunnels.find((x) => x.id === e.tunnel);
       if (t === undefined || t.fault !== null) return o;
-      const dial = t.phase === 'starting' ? dialAfterConnectFailure(o, t, e.fault, m) : o.dial;
+      const dial = t.phase === 'starting' ? afterConnectFailure(o.dial, t.slot, e.fault, m) : o.dial;
       return { ...editTunnel(o, e.tunnel, (x) => ({ ...x, phase: 'dying', fault: e.fault })), dial };
     }
     case 'disconnected':
       return editTunnel(o, e.tunnel, (t) => (t.phase === 'connected' ? { ...t, phase: 'wobbling' } : t));
-    case 'reconnected': {
-      const wasAway = o.tunnels.find((t) => t.id === e.tunnel)?.phase;
-      const back = editTunnel(o, e.tunnel, (t) =>
-        t.phase === 'wobbling' || t.phase === 'lost' ? { ...t, phase: 'connected', lostReason: null } : t,
-      );
-      return wasAway === 'wobbling' || wasAway === 'lost' ? { ...back, reconnects: o.reconnects + 1 } : back;
-    }
+    case 'reconnected':
+      return reconnected(o, e.tunnel);
     case 'lost':
       return lost(o, e.tunnel, e.reason, m);
     case 'heartbeat':
       return editTunnel(o, e.tunnel, (t) => ({ ...t, latencyMs: e.latencyMs }));
     case 'bound':
       return bound(o, e, m.now);
+    // A stopped endpoint is bound again, but not at once: whoever stopped it gets a moment.
     case 'bind-failed':
-      return bindFailed(o, e.tunnel, e.endpoint, e.fault, m);
-    case 'serving':
-      return editEndpoint(o, e.tunnel, e.endpoint, (v) =>
-        v.phase === 'bound' ? { ...v, phase: 'serving', since: m.now } : v,
-      );
-    case 'unbound':
-      return editEndpoint(o, e.tunnel, e.endpoint, () => null);
     case 'endpoint-stopped':
-      return endpointStopped(o, e.tunnel, e.endpoint, e.fault, m);
+      return bindFailed(o, e, m);
+    case 'serving':
+      return serving(o, e.tunnel, e.endpoint, m.now);
+    case 'closed':
+    case 'unbound':
+      // After `closed` the name may be bound again: the streams of the one before end without meaning for it.
+      return editEndpoint(o, e.tunnel, e.endpoint, (v) => (v.phase === 'closing' ? null : v));
     case 'upstream':
       return upstream(o, e.endpoint, e.fault);
     case 'saturated':
@@ -215,7 +223,7 @@ const fold = (o: Observed, e: TunnelEvent, m: Moment): Observed => {
     case 'drained':
       return editTunnel(o, e.tunnel, (t) => ({ ...t, cut: e.cut }));
     case 'exited':
-      return exited(o, e.tunnel, m);
+      return exited(o, e, m);
     case 'counters':
     case 'remote':
       return o;
@@ -228,38 +236,38 @@ export const reduce = (o: Observed, e: TunnelEvent, m: Moment): Observed =>
 
 /** What a probe found. A handshake that completes beside a pending connect shows that the connect hangs in a dead path. */
 export const reduceProbe = (o: Observed, depth: 'tcp' | 'tls', answered: boolean, m: Moment): Observed => {
-  const dial: Dial = { ...o.dial, probing: false, nextProbeAt: m.now + probeDelayMs(m.random01) };
-  if (depth === 'tcp')
-    return answered
-      ? { ...o, dial: { ...dial, edge: 'unknown', portOpen: true, notBefore: m.now } }
-      : { ...o, dial: { ...dial, portOpen: false } };
-  if (!answered) return { ...o, dial };
+  const dial = afterProbe(o.dial, depth, answered, m);
+  const stuck = depth === 'tls' && answered ? o.tunnels.find((t) => isStuck(o.dial, t, m.now)) : undefined;
+  if (stuck === undefined) return { ...o, dial };
   return {
-    ...o,
-    dial: { ...dial, notBefore: m.now },
-    tunnels: o.tunnels.map((t) =>
-      t.phase === 'starting' && m.now - t.startedAt >= SHORT_CONNECT_MS
-        ? { ...t, phase: 'lost', lostReason: 'clock' }
-        : t,
-    ),
+    ...editTunnel(o, stuck.id, (t) => ({ ...t, phase: 'lost', lostReason: 'clock' })),
+    dial: { ...dial, trusting: true },
   };
 };
 
 /** A new address or default route: waits that only time could cure are over. */
 export const reduceNetworkChange = (o: Observed, now: number): Observed => ({
   ...o,
-  dial: {
-    ...o.dial,
-    notBefore: Math.min(o.dial.notBefore, now),
-    nextProbeAt: Math.min(o.dial.nextProbeAt, now),
-  },
+  dial: afterNetworkChange(o.dial, now),
 });
 
-/** A slot got another token: what was said to the old one no longer counts. */
-export const forgetSlot = (o: Observed, slot: Slot): Observed => {
-  const { [slot]: _, ...refused } = o.dial.refused;
-  return { ...o, dial: { ...o.dial, refused }, bindRefusals: o.bindRefusals.filter((r) => r.slot !== slot) };
-};
+/** An operator asks for another try: no wait stands in its way, be it for a refused token or a refused bind. */
+export const retryNow = (o: Observed, now: number): Observed => ({
+  ...o,
+  dial: asked(o.dial, now),
+  bindRefusals: o.bindRefusals.map((r) => ({ ...r, retryAt: Math.min(r.retryAt, now) })),
+});
+
+/**
+ * A slot got another token, or lost the one it had: what was said to the old one no longer counts, and tunnels that run
+ * on it prove nothing about the new one.
+ */
+export const forgetSlot = (o: Observed, slot: Slot): Observed => ({
+  ...o,
+  tunnels: o.tunnels.map((t) => (t.slot === slot ? { ...t, epoch: DISCARDED } : t)),
+  dial: withoutSlot(o.dial, slot),
+  bindRefusals: o.bindRefusals.filter((r) => r.slot !== slot),
+});
 
 /** Marks an action as under way, so that the next plan does not ask for it again. */
 export const issued = (o: Observed, a: Action, id: TunnelId, generation: number, now: number): Observed => {
@@ -299,7 +307,7 @@ export const issued = (o: Observed, a: Action, id: TunnelId, generation: number,
     case 'kill':
       return editTunnel(o, a.tunnel, (t) => ({ ...t, phase: 'dying' }));
     case 'probe':
-      return { ...o, dial: { ...o.dial, probing: true } };
+      return { ...o, dial: { ...o.dial, probing: true, probedAt: now } };
     case 'commit':
     case 'rollback':
     case 'break-first':

@@ -34,6 +34,9 @@ export type TunnelEvent = { readonly tunnel: TunnelId } & (
   | { readonly type: 'bind-failed'; readonly endpoint: string; readonly fault: Fault }
   /** Bound, heartbeat answered since, and settled. */
   | { readonly type: 'serving'; readonly endpoint: string }
+  /** The endpoint's listener is closed: the edge sends no more visitors, its streams still drain. The name is free. */
+  | { readonly type: 'closed'; readonly endpoint: string }
+  /** The streams of an endpoint that was taken down have ended. */
   | { readonly type: 'unbound'; readonly endpoint: string; readonly cut: readonly CutStreams[] }
   /** The edge ended one endpoint (StopTunnel), or its listener ended for another reason. */
   | { readonly type: 'endpoint-stopped'; readonly endpoint: string; readonly fault: Fault }

@@ -51,7 +51,7 @@ export interface EndpointsOptions {
 export interface Endpoints {
   /** Binds after every bind asked for before it; the outcome is an event. */
   bind(session: Session, spec: BindSpec): void;
-  /** Closes the listener, drains its streams up to `drainMs`, then `unbound`. Unknown or closing: nothing. */
+  /** Closes the listener (`closed`), drains its streams up to `drainMs`, then `unbound`. Unknown or closing: nothing. */
   unbind(name: string, drainMs: number): Promise<void>;
   has(name: string): boolean;
   setClosesAt(name: string, closesAtMs: number | null): void;
@@ -252,7 +252,9 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
   const takeDown = async (endpoint: Endpoint, drainMs: number): Promise<readonly CutStreams[]> => {
     endpoint.isClosing = true;
     await closeListener(endpoint);
-    if (endpoints.get(endpoint.spec.name) === endpoint) endpoints.delete(endpoint.spec.name);
+    const { name } = endpoint.spec;
+    if (endpoints.get(name) === endpoint) endpoints.delete(name);
+    emit({ type: 'closed', endpoint: name });
     return drainOne(endpoint, drainMs);
   };
 
@@ -288,12 +290,15 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       const all = [...endpoints.values()].filter(({ isClosing }) => !isClosing);
       for (const endpoint of all) endpoint.isClosing = true;
       await Promise.all(all.map(closeListener));
+      for (const { spec } of all) {
+        endpoints.delete(spec.name);
+        emit({ type: 'closed', endpoint: spec.name });
+      }
       const older = [...draining];
       const cuts = await Promise.all(
         all.map((endpoint) => drainOne(endpoint, Math.max(0, until - clock.now()))),
       );
       lastCounters(all);
-      endpoints.clear();
       while (older.some((endpoint) => draining.has(endpoint)) && clock.now() < until)
         await pause(DRAIN_LOOK_MS);
       return cuts.flat();

@@ -193,10 +193,13 @@ export class ProcessHandle {
         this.#openBinds = Math.max(0, this.#openBinds - 1);
         this.#met(`bind ${event.endpoint}`);
         break;
+      case 'closed':
+        // A bind that was taken back before it was done has no outcome of its own.
+        if (this.#outcomes.has(`bind ${event.endpoint}`)) this.#openBinds = Math.max(0, this.#openBinds - 1);
+        this.#met(`bind ${event.endpoint}`);
+        break;
       case 'unbound':
         this.#met(`unbind ${event.endpoint}`);
-        // A bind that was taken back before it was done has no outcome of its own.
-        this.#met(`bind ${event.endpoint}`);
         break;
       default:
         break;

@@ -73,7 +73,8 @@ describe('taking down', () => {
     const slow = w.lab.get('web.edge.test', '/slow');
     await w.event('counters', ({ endpoints }) => (endpoints['web']?.bytesOut ?? 0) > 0);
     w.tunnels.unbind('t1', 'web', 20_000);
-    await waitFor(() => w.lab.edge.members('https', 'web.edge.test').length === 0);
+    expect(await w.event('closed')).toMatchObject({ endpoint: 'web' });
+    expect(w.lab.edge.members('https', 'web.edge.test')).toEqual([]);
     expect((await w.lab.get('web.edge.test')).status).toBe(404);
     expect(w.events.some(({ type }) => type === 'unbound')).toBe(false);
     finish();
