@@ -29,6 +29,8 @@ export interface CommandOptions {
   readonly drainMs: number;
   snapshot(): Snapshot;
   wake(): void;
+  /** Every wait of the session is over: it is tried again at once. */
+  retryNow(): void;
   /** These endpoints are asked for anew: earlier refusals do not make them wait. */
   askedAgain(endpoints: readonly string[]): void;
   unseal(sealed: string, gen: number): Promise<Result<SealedToken>>;
@@ -181,7 +183,7 @@ export const createCommands = (options: CommandOptions): Commands => {
     if (!isCoalesced) {
       lastRestartAt = clock.now();
       intent.newEpoch();
-      options.wake();
+      options.retryNow();
     }
     const end = await waiter.until(
       () => (swaps.isSteady() ? true : undefined),

@@ -1,120 +1,34 @@
 /** The daemon put together from its parts. Rooms with effects (tunnels, link, vault, health) come in through ports. */
-import type { Clock } from '../core/clock.ts';
-import type { ConditionNow } from '../core/condition.ts';
-import type { BindSpec, EndpointCounters, EndpointSpec } from '../core/endpoint.ts';
-import type { Fault, Result } from '../core/errors.ts';
-import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
-import { addCounters, noCounters, retired } from '../core/view.ts';
-import type { WindowState } from '../core/window.ts';
+import type { TunnelEvent } from '../core/tunnel-event.ts';
 import { OPS } from '../protocol/command-schema.ts';
-import type { DevicePublicKey } from '../protocol/device-key.ts';
-import type { HealthMessage } from '../protocol/health-schema.ts';
-import type { DropCounter, JudgeTime, TrustPolicy } from '../protocol/judge-context.ts';
-import type { SealedToken } from '../protocol/seal.ts';
+import type { JudgeTime } from '../protocol/judge-context.ts';
 import { deviceFilters, parseTopic } from '../protocol/topics.ts';
 import { createCommands } from './commands.ts';
+import { createCredentialWatch } from './credential-watch.ts';
 import { createDesiredIntake } from './desired-intake.ts';
-import type { DeviceClock } from './device-clock.ts';
+import { documentEndpoints } from './document-endpoints.ts';
+import { createDropCount } from './drop-count.ts';
 import { createIdleWatch } from './idle.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { bindKey, createIntent, type Reading } from './intent.ts';
-import type { Keeper } from './keeper.ts';
-import type { Log } from './log.ts';
+import type { Daemon, DaemonOptions } from './options.ts';
 import { createOutbox } from './outbox.ts';
-import type {
-  CommandJournal,
-  JournalEntry,
-  Link,
-  LinkHandlers,
-  ProbeEdge,
-  Store,
-  TokenVault,
-  Tunnels,
-} from './ports.ts';
-import type { DesiredRecord, RevFloor, RuntimeRecord } from './records.ts';
+import type { Link, LinkHandlers } from './ports.ts';
 import { createReporter } from './reporter.ts';
 import { createResultBook } from './result-book.ts';
-import { isPoisoned, judgeUnfinished, POISONED, targetsOf, UNTOLD } from './resume.ts';
+import { targetsOf } from './resume.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
+import { spreadMs } from './spread.ts';
 import { statusDocument } from './status.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createSwapMeter } from './swap-meter.ts';
 import { createSwaps } from './swaps.ts';
+import { takeUp } from './take-up.ts';
+import { createTrafficTotals } from './traffic-totals.ts';
+import { createTunnelWatch } from './tunnel-watch.ts';
 import { createWaiter } from './waiter.ts';
 
-/** How long a command left over from before a restart is watched before its end is called unknown. */
-const RESUME_DEADLINE_MS = 30_000;
-/** The same for a swap, which has this long to prove its token, and then the drain. */
-const RESUME_REKEY_MS = 75_000;
 const LEASE_SAVE_MS = 300_000;
-const CRED_REQUEST_GAP_MS = 900_000;
-
-export interface DaemonOptions {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly version: string;
-  readonly ngrokVersion: string;
-  readonly boot: string;
-  readonly tenant: string;
-  readonly device: string;
-  readonly drainMs: number;
-  readonly defaultLeaseS: number;
-  readonly healthS: number;
-  readonly trustMode: 'signed' | 'broker';
-  readonly deviceClock: DeviceClock;
-  readonly tunnels: Tunnels;
-  readonly probe: ProbeEdge;
-  readonly vault: TokenVault;
-  readonly journal: CommandJournal;
-  readonly runtime: Keeper<RuntimeRecord>;
-  readonly document: Store<DesiredRecord | null>;
-  readonly revFloor: Store<RevFloor>;
-  readonly publicKey: DevicePublicKey;
-  readonly fingerprint: string;
-  readonly keyLevel: 'host' | 'file';
-  readonly fileEndpoints: readonly EndpointSpec[];
-  documentEndpoint(endpoint: DesiredRecord['document']['endpoints'][number]): Result<EndpointSpec>;
-  resolve(spec: EndpointSpec): Result<Omit<BindSpec, 'closesAtMs'>>;
-  /** Whether one of the endpoint's weekly windows is open; undefined for one without windows. */
-  windowState(spec: EndpointSpec): WindowState | undefined;
-  trust(): TrustPolicy;
-  replaceKeys(set: string, nowS: number): Promise<Result<{ readonly version: number }>>;
-  unseal(
-    sealed: string,
-    expected: { readonly dev: string; readonly gen: number },
-    nowS: number,
-  ): Promise<Result<SealedToken>>;
-  createLink(handlers: LinkHandlers, spreadS: () => number): Link;
-  /** Machine figures for health. */
-  machine(): Promise<HealthMessage['sys']>;
-  /** Stores whose files were damaged at start; `isLost` when no copy was good. */
-  readonly recovered: readonly { readonly store: string; readonly isLost: boolean }[];
-  /** Conditions others keep: store, upstream checks, files. */
-  extraConditions(): readonly ConditionNow[];
-}
-
-export interface Daemon {
-  /** Adopts or starts tunnels from what is on disk, then connects to the broker. */
-  start(): Promise<void>;
-  /** Drains everything and says goodbye. Resolves when nothing runs any more. */
-  stop(): Promise<void>;
-  /** Ends the link and lets go of the tunnels, which go on for the next supervisor. */
-  handOver(): Promise<void>;
-  setLocked(locked: boolean): void;
-  /** A token from the seed file was staged: it is tried as a rekey is. */
-  seedStaged(): void;
-  status(): Readonly<Record<string, unknown>>;
-  snapshot(): Snapshot;
-  /** What is to be open now, as the tunnels are told. */
-  wantedBinds(): readonly BindSpec[];
-  networkChanged(): void;
-  /** The state folder cannot be written since now. */
-  storeDegraded(f: Fault): void;
-  /** A condition outside changed. */
-  changed(): void;
-  /** True while the reconcile loop and the tunnels' liveness are as they should be. */
-  isReady(): boolean;
-}
 
 export const createDaemon = (options: DaemonOptions): Daemon => {
   const { clock, log, vault, boot, tenant, device } = options;
@@ -122,37 +36,18 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   const waiter = createWaiter(clock);
   const outbox = createOutbox();
   const meter = createSwapMeter(clock);
-  const dropped: Record<string, number> = {};
-  const past = new Map<string, EndpointCounters>();
+  const totals = createTrafficTotals(() => supervisor);
   let link: Link | null = null;
   let reading: Reading | null = null;
   let isChangeDue = false;
   let isStopping = false;
-  let lastCredRequestAt = Number.NEGATIVE_INFINITY;
-  let lastAlertAt = Number.NEGATIVE_INFINITY;
-  /** Prints of tokens whose refusal was told and that have not worked since. */
-  const toldRefused = new Set<string>();
-  /** Slot of each tunnel that was started, for events that come when it is gone. */
-  const tunnelSlots = new Map<string, Slot>();
 
   const time = (): JudgeTime => options.deviceClock.time(options.runtime.get().floorS);
 
   const intent = createIntent({
     clock,
     fileEndpoints: options.fileEndpoints,
-    documentEndpoints: ({ document }) => {
-      const specs: EndpointSpec[] = [];
-      const denied = new Map<string, Fault>();
-      for (const endpoint of document.endpoints) {
-        const spec = options.documentEndpoint(endpoint);
-        if (spec.ok) specs.push(spec.value);
-        else {
-          denied.set(endpoint.name, spec.fault);
-          specs.push(unusable(endpoint));
-        }
-      }
-      return { specs, denied };
-    },
+    documentEndpoints: (record) => documentEndpoints(record, options.documentEndpoint),
     resolve: options.resolve,
     windowState: options.windowState,
     runtime: options.runtime,
@@ -160,107 +55,35 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     vault,
   });
 
-  /** An endpoint of the document that cannot be taken as it is: kept by name, so that it can be reported as denied. */
-  const unusable = (e: DesiredRecord['document']['endpoints'][number]): EndpointSpec => ({
-    name: e.name,
-    proto: e.proto,
-    upstream: e.upstream,
-    url: e.url ?? '',
-    on: e.on,
-    policy: e.policy ?? '',
-    binding: 'public',
-    metadata: '',
-    pooling: true,
-    metering: 'on',
-    idleCloseS: 0,
-    windows: [],
-    ttlS: 0,
-    origin: 'document',
-  });
-
   const totalRequests = (): number => snapshot().endpoints.reduce((sum, e) => sum + e.counters.requests, 0);
 
-  const onTunnelEvent = (event: TunnelEvent): void => {
-    meter.onEvent(event);
-    for (const t of supervisor.observed().tunnels) tunnelSlots.set(t.id, t.slot);
-    if (event.type === 'connected') {
-      const slot = supervisor.observed().tunnels.find((t) => t.id === event.tunnel)?.slot;
-      if (slot !== undefined) toldRefused.delete(vault.get()[slot]?.fingerprint ?? '');
-      if (slot !== undefined && slot === vault.get().current) void vault.mark(slot, 'proved');
-      log.info({ tunnel: event.tunnel, session: event.sessionId, tookMs: event.tookMs }, 'session up');
-    } else if (event.type === 'connect-failed') {
-      log.warn({ tunnel: event.tunnel, ...event.fault }, 'session refused');
-      if (event.fault.code === 'NGROK_AUTH_REFUSED') tokenRefused(event.tunnel, event.fault);
-    } else if (event.type === 'exited') {
-      retire(event.tunnel);
-      tunnelSlots.delete(event.tunnel);
-      log.info(
-        { tunnel: event.tunnel, code: event.code, signal: event.signal, stderr: event.stderr },
-        'tunnel process ended',
-      );
-    } else if (event.type === 'remote') remote(event.op);
-    else if (event.type === 'unbound') retireEndpoint(event.tunnel, event.endpoint);
-    else if (event.type === 'bind-failed')
-      log.warn({ tunnel: event.tunnel, endpoint: event.endpoint, ...event.fault }, 'endpoint refused');
-    else if (event.type === 'bound')
-      log.info({ tunnel: event.tunnel, endpoint: event.endpoint, url: event.url }, 'endpoint bound');
-    else if (event.type === 'disconnected' || event.type === 'lost')
-      log.warn(
-        { tunnel: event.tunnel, event: event.type, ...('reason' in event ? { reason: event.reason } : {}) },
-        'session lost',
-      );
-  };
-
-  /** Totals stay when a process ends. */
-  const retire = (tunnel: string): void => {
-    for (const name of Object.keys(supervisor.counters().get(tunnel) ?? {})) retireEndpoint(tunnel, name);
-  };
-  const retireEndpoint = (tunnel: string, name: string): void => {
-    const counted = supervisor.counters().get(tunnel)?.[name];
-    if (counted === undefined) return;
-    past.set(name, addCounters(past.get(name) ?? noCounters(), retired(counted)));
-    supervisor.dropCounters(tunnel, name);
-  };
-
   const remote = (op: 'stop' | 'restart'): void => {
-    log.warn({ op }, 'remote command from ngrok');
     if (op === 'stop') void intent.park(true).then(() => supervisor.wake());
     else {
       intent.newEpoch();
-      supervisor.wake();
+      supervisor.retryNow();
     }
   };
 
-  /** Each refused token is told once. One that was only being tried leaves the device with the one it has. */
-  const tokenRefused = (tunnel: string, f: Fault): void => {
-    const slot = tunnelSlots.get(tunnel);
-    const token = slot === undefined ? null : vault.get()[slot];
-    if (token === null || slot === undefined) return;
-    if (!toldRefused.has(token.fingerprint)) {
-      toldRefused.add(token.fingerprint);
-      reporter.event({
-        type: 'cred.refused',
-        code: f.code,
-        data: {
-          gen: token.generation,
-          fp: token.fingerprint,
-          ...(f.ngrokCode === undefined ? {} : { ngrokCode: f.ngrokCode }),
-        },
-      });
-    }
-    if (slot === vault.get().current) requestCredential();
-  };
+  const credentials = createCredentialWatch({
+    clock,
+    log,
+    vault,
+    wantedGeneration: () => intent.document()?.document.cred?.gen,
+    event: (draft) => reporter.event(draft),
+  });
 
-  /** Asks the fleet for a token, at most every 15 minutes. */
-  const requestCredential = (): void => {
-    if (clock.now() - lastCredRequestAt < CRED_REQUEST_GAP_MS) return;
-    lastCredRequestAt = clock.now();
-    const state = vault.get();
-    const want = intent.document()?.document.cred?.gen;
-    reporter.event({
-      type: 'cred.request',
-      data: { gen: state[state.current]?.generation ?? 0, ...(want === undefined ? {} : { want }) },
-    });
+  const watchTunnels = createTunnelWatch({
+    log,
+    totals,
+    credentials,
+    observed: () => supervisor.observed(),
+    remote,
+  });
+
+  const onTunnelEvent = (event: TunnelEvent): void => {
+    meter.onEvent(event);
+    watchTunnels(event);
   };
 
   const supervisor = createSupervisor({
@@ -279,7 +102,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     onEvent: onTunnelEvent,
     onAction: (action) => {
       swaps.onAction(action);
-      if (action.kind === 'commit') swapped();
+      if (action.kind === 'commit') credentials.swapped();
       if (action.kind === 'rollback') log.warn({ ...action.fault }, 'new authtoken rolled back');
       if (action.kind === 'fall-back')
         log.warn({ ...action.fault, to: action.to }, 'falling back to the other authtoken');
@@ -291,16 +114,6 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         });
     },
   });
-
-  const swapped = (): void => {
-    const state = vault.get();
-    const slot = state[state.current];
-    reporter.event({
-      type: 'cred.swapped',
-      data: { gen: slot?.generation ?? 0, fp: slot?.fingerprint ?? '' },
-    });
-    log.info({ generation: slot?.generation }, 'authtoken swapped');
-  };
 
   let cancelReading: (() => void) | undefined;
   /** Leases end with the cloud gone: the device wakes itself. */
@@ -320,7 +133,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       reading: current,
       observed: supervisor.observed(),
       counters: supervisor.counters(),
-      past,
+      past: totals.past(),
       vault: vault.get(),
       wantGeneration: cred?.gen ?? null,
       isRevoked: cred?.revoked === true,
@@ -366,7 +179,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         up: Math.round((clock.now() - startedAt) / 1000),
         ...(sys === undefined ? {} : { sys }),
         q: { out: outbox.waiting(), drop: outbox.dropped() },
-        sec: { ...dropped },
+        sec: drops.all(),
       };
     },
     healthS: () => intent.document()?.document.report?.health_s ?? options.healthS,
@@ -405,6 +218,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     drainMs: options.drainMs,
     snapshot,
     wake: () => supervisor.wake(),
+    retryNow: () => supervisor.retryNow(),
     askedAgain: (names) => {
       supervisor.askedAgain(names);
       idle.asked(names);
@@ -429,13 +243,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     cancel: (id) => intake.cancel(id),
   });
 
-  const count = (counter: DropCounter): void => {
-    dropped[counter] = (dropped[counter] ?? 0) + 1;
-    if (counter === 'topic' || clock.now() - lastAlertAt < 60_000) return;
-    lastAlertAt = clock.now();
-    reporter.event({ type: 'security.alert', code: counter.toUpperCase(), data: { ...dropped } });
-    log.warn({ ...dropped }, 'messages dropped');
-  };
+  const drops = createDropCount(clock, log, (draft) => reporter.event(draft));
 
   const groups = (): readonly string[] => intent.document()?.document.groups ?? [];
 
@@ -459,18 +267,9 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       const floorS = options.deviceClock.raise(runtime.floorS);
       await options.runtime.update({ windows: { ...runtime.windows, [key]: window }, floorS });
     },
-    count,
-    spreadMs: (command) => spread(command.id),
+    count: drops.count,
+    spreadMs: (command) => spreadMs(command.id, device, intent.document()?.document.report?.spread_s ?? 0),
   });
-
-  const spread = (id: string): number => {
-    const spreadS = intent.document()?.document.report?.spread_s ?? 0;
-    if (spreadS === 0) return 0;
-    const text = `${id}${device}`;
-    let hash = 0;
-    for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) >>> 0;
-    return hash % (spreadS * 1000);
-  };
 
   const desiredIntake = createDesiredIntake({
     log,
@@ -478,7 +277,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     intent,
     revFloor: options.revFloor,
     context: () => ({ tenant, device, policy: options.trust(), time: time() }),
-    count,
+    count: drops.count,
     snapshot,
     heldGeneration: () => vault.get()[vault.get().current]?.generation ?? 0,
     wasLost: options.document.recovered === 'lost',
@@ -488,7 +287,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       supervisor.wake();
       changed();
     },
-    credentialWanted: requestCredential,
+    credentialWanted: credentials.request,
     conflict: (rev) => reporter.event({ type: 'security.alert', code: 'REV_CONFLICT', data: { rev } }),
   });
 
@@ -523,7 +322,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     up: async ({ connect, sessionPresent }) => reporter.up(connect, sessionPresent),
     message: async (message) => {
       const topic = parseTopic(message.topic);
-      if (topic === undefined) return count('topic');
+      if (topic === undefined) return drops.count('topic');
       if (topic.kind === 'command') return intake.command(message);
       if (topic.kind === 'desired') return desiredIntake.message(message);
       if (topic.kind === 'presence') reporter.presenceSeen(message.payload);
@@ -531,27 +330,21 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     changed: () => changed(),
   };
 
-  /** Every command left over counts one more attempt first: one that ends the daemon each time is given up. */
-  const resumeOne = async (left: JournalEntry): Promise<void> => {
-    const entry = (await book.resumed(left.id)) ?? left;
-    if (isPoisoned(entry)) {
-      log.error({ commandId: entry.id, op: entry.op }, 'command ended the daemon twice: given up');
-      reporter.event({ type: 'security.alert', code: 'POISON', data: { id: entry.id, op: entry.op } });
-      await intent.clearOverride(targetsOf(entry, intent.declared().keys()));
-      supervisor.wake();
-      return book.end(entry.id, POISONED);
-    }
-    const deadlineMs = entry.op === 'rekey' ? RESUME_REKEY_MS + options.drainMs : RESUME_DEADLINE_MS;
-    const end = await waiter.until(
-      () => judgeUnfinished(entry, vault.get(), snapshot(), swaps.lastRollback()) ?? undefined,
-      deadlineMs,
-    );
-    await book.end(entry.id, end.end === 'met' ? end.value : UNTOLD);
-  };
-
-  const resume = async (): Promise<void> => {
-    await Promise.all(options.journal.unfinished().map(resumeOne));
-  };
+  const resume = (): Promise<void> =>
+    takeUp(options.journal.unfinished(), {
+      book,
+      vault,
+      swaps,
+      waiter,
+      drainMs: options.drainMs,
+      snapshot,
+      poisoned: async (entry) => {
+        log.error({ commandId: entry.id, op: entry.op }, 'command ended the daemon twice: given up');
+        reporter.event({ type: 'security.alert', code: 'POISON', data: { id: entry.id, op: entry.op } });
+        await intent.clearOverride(targetsOf(entry, intent.declared().keys()));
+        supervisor.wake();
+      },
+    });
 
   const keepTime = (): void => {
     if (isStopping) return;
@@ -592,7 +385,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       link = options.createLink(handlers, () => intent.document()?.document.report?.spread_s ?? 0);
       link.subscribe(deviceFilters(tenant, device, groups()));
       link.start();
-      if (vault.get().a === null && vault.get().b === null) requestCredential();
+      if (vault.get().a === null && vault.get().b === null) credentials.request();
       keepTime();
     },
     stop: async () => {

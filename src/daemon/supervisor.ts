@@ -16,6 +16,7 @@ import {
   reduce,
   reduceNetworkChange,
   reduceProbe,
+  retryNow,
 } from '../core/reduce.ts';
 import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
 import type { Log } from './log.ts';
@@ -53,6 +54,8 @@ export interface Supervisor {
   slotChanged(slot: Slot): void;
   /** A command asks for these endpoints: earlier refusals do not make them wait. */
   askedAgain(endpoints: readonly string[]): void;
+  /** An operator asks for another try: no wait for a refused token, bind or silent edge stands in its way. */
+  retryNow(): void;
   adopt(adopted: readonly AdoptedTunnel[], keyOf: (adopted: AdoptedTunnel, name: string) => string): void;
   /** Plans no more; running processes are left as they are. */
   halt(): void;
@@ -256,6 +259,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     },
     askedAgain: (endpoints) => {
       observed = forgetRefusals(observed, endpoints);
+    },
+    retryNow: () => {
+      observed = retryNow(observed, clock.now());
+      wake();
     },
     adopt: (adopted, keyOf) => {
       for (const { tunnel, endpoints } of adopted)

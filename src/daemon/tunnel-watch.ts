@@ -1,0 +1,68 @@
+/** What follows from a tunnel's event beside the plan: the log, totals, what is told of tokens, and ngrok's own commands. */
+import type { Observed } from '../core/observed.ts';
+import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
+import type { CredentialWatch } from './credential-watch.ts';
+import type { Log } from './log.ts';
+import type { TrafficTotals } from './traffic-totals.ts';
+
+export interface TunnelWatchOptions {
+  readonly log: Log;
+  readonly totals: TrafficTotals;
+  readonly credentials: CredentialWatch;
+  observed(): Observed;
+  /** ngrok's dashboard or API asks for this through the session. */
+  remote(op: 'stop' | 'restart'): void;
+}
+
+/** To be called with every event after it was folded. */
+export const createTunnelWatch = (options: TunnelWatchOptions): ((event: TunnelEvent) => void) => {
+  const { log, totals, credentials } = options;
+  /** Slot of each tunnel that was started, for events that come when it is gone. */
+  const slots = new Map<string, Slot>();
+
+  return (event) => {
+    for (const t of options.observed().tunnels) slots.set(t.id, t.slot);
+    const { tunnel } = event;
+    const slot = slots.get(tunnel);
+    switch (event.type) {
+      case 'connected':
+        if (slot !== undefined) credentials.accepted(slot);
+        log.info({ tunnel, session: event.sessionId, tookMs: event.tookMs }, 'session up');
+        break;
+      case 'connect-failed':
+        log.warn({ tunnel, ...event.fault }, 'session refused');
+        if (event.fault.code === 'NGROK_AUTH_REFUSED' && slot !== undefined)
+          credentials.refused(slot, event.fault);
+        break;
+      case 'disconnected':
+        log.warn({ tunnel, event: event.type }, 'session lost');
+        break;
+      case 'lost':
+        log.warn({ tunnel, event: event.type, reason: event.reason }, 'session lost');
+        break;
+      case 'bound':
+        log.info({ tunnel, endpoint: event.endpoint, url: event.url }, 'endpoint bound');
+        break;
+      case 'bind-failed':
+        log.warn({ tunnel, endpoint: event.endpoint, ...event.fault }, 'endpoint refused');
+        break;
+      case 'unbound':
+        totals.endpointClosed(tunnel, event.endpoint);
+        break;
+      case 'remote':
+        log.warn({ op: event.op }, 'remote command from ngrok');
+        options.remote(event.op);
+        break;
+      case 'exited':
+        totals.tunnelEnded(tunnel);
+        slots.delete(tunnel);
+        log.info(
+          { tunnel, code: event.code, signal: event.signal, stderr: event.stderr },
+          'tunnel process ended',
+        );
+        break;
+      default:
+        break;
+    }
+  };
+};
