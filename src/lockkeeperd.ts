@@ -4,8 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { assemble } from './assembly/assemble.ts';
 import { handOverTo } from './assembly/hand-over.ts';
 import { initDevice } from './assembly/init-device.ts';
+import { trimMemoryOnce } from './assembly/trim-memory.ts';
 import { checkConfig, loadConfigHere } from './config/main-check.ts';
 import { ignoreProxies } from './config/proxy-variables.ts';
+import { systemClock } from './core/clock.ts';
 import { EXIT, type Fault } from './core/errors.ts';
 import { VERSION } from './core/version.ts';
 
@@ -24,6 +26,7 @@ const run = async (file: string): Promise<void> => {
   const started = await assemble(loaded.value, process.env);
   if (!started.ok) return giveUp([started.fault.message], exitCodeOf(started.fault));
   const { log, stop, handOver } = started.value;
+  trimMemoryOnce(systemClock);
 
   let isLeaving = false;
   const leave = (what: string, how: () => Promise<void>): void => {

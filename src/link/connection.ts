@@ -3,6 +3,7 @@
  * would hide trouble switched off: no reconnect, no resubscribe, no queue.
  */
 import { type IClientOptions, type IPublishPacket, MqttClient } from 'mqtt';
+import { writeToStream } from 'mqtt-packet';
 import { fault, LockkeeperError } from '../core/errors.ts';
 import type { OutboundMessage } from '../daemon/ports.ts';
 import type { BrokerTarget } from './broker-url.ts';
@@ -21,6 +22,10 @@ const RECEIVE_MAXIMUM = 16;
 const ANSWER_MS = 30_000;
 const FLUSH_MS = 2000;
 const NOT_AUTHORISED = 0x87;
+
+// The packet writer would make a buffer for each of the 65,536 two-byte numbers and keep them all: 8 MB for a few
+// packets a minute.
+writeToStream.cacheNumbers = false;
 
 /** DISCONNECT with nothing to say: the same two bytes in both versions. */
 const DISCONNECT = Buffer.from([0xe0, 0x00]);
