@@ -1,4 +1,6 @@
 /** The package's public face for fleet software: connect, send commands, write documents, rotate tokens. */
+
+export * from './api/index.ts';
 export {
   type DeviceBook,
   type DeviceRecord,

@@ -1,0 +1,40 @@
+/** Pure part of the client-side limiter: a sliding window of moments at which requests were sent. */
+
+/** At most `limit` requests in any `windowMs`. */
+export interface Rate {
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+/**
+ * The service counts 120 in 60 s by when requests reach it. The window here is longer, so that a slow request followed
+ * by quick ones still fits.
+ */
+export const API_RATE: Rate = { limit: 120, windowMs: 61_500 };
+
+export interface Grant {
+  /** Moments that count from now on, oldest first. */
+  readonly times: readonly number[];
+  /** How many of the wanted requests may go now. */
+  readonly granted: number;
+  /** When the next one may go; `nowMs` when one may go now. */
+  readonly nextAtMs: number;
+}
+
+/** Grants as many of `wanted` requests as the window allows at `nowMs`. Moments in the future (a clock set back) are dropped. */
+export const grant = (times: readonly number[], wanted: number, nowMs: number, rate: Rate): Grant => {
+  const recent = times.filter((at) => at <= nowMs && nowMs - at < rate.windowMs);
+  const granted = Math.max(0, Math.min(wanted, rate.limit - recent.length));
+  const after = [...recent, ...Array.from({ length: granted }, () => nowMs)];
+  const oldest = after[after.length - rate.limit];
+  return { times: after, granted, nextAtMs: oldest === undefined ? nowMs : oldest + rate.windowMs };
+};
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 15_000;
+
+/** How long everybody waits after the n-th refusal (429) in a row. `retryAfterS` is the service's own word. */
+export const pauseAfter429Ms = (inARow: number, retryAfterS: number | null, random01: number): number => {
+  const own = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, inARow - 1));
+  return Math.max((retryAfterS ?? 0) * 1000, own * (0.75 + random01 / 2));
+};

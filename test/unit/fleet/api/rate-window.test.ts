@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createLimiter, createMemoryRateStore } from '../../../../src/fleet/api/limiter.ts';
+import { grant, pauseAfter429Ms } from '../../../../src/fleet/api/rate-window.ts';
+import { manualClock } from '../../../support/manual-clock.ts';
+
+const RATE = { limit: 5, windowMs: 1000 };
+
+test('never grants more than the limit in any window, whatever is asked when', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(400), fc.integer({ min: 1, max: 9 })), { maxLength: 60 }),
+      (asks) => {
+        let now = 0;
+        let times: readonly number[] = [];
+        const sent: number[] = [];
+        for (const [gap, wanted] of asks) {
+          now += gap;
+          const given = grant(times, wanted, now, RATE);
+          times = given.times;
+          for (let i = 0; i < given.granted; i += 1) sent.push(now);
+          if (given.granted < wanted) expect(given.nextAtMs).toBeGreaterThan(now);
+        }
+        for (const at of sent)
+          expect(sent.filter((t) => t >= at && t < at + RATE.windowMs).length).toBeLessThanOrEqual(
+            RATE.limit,
+          );
+      },
+    ),
+  );
+});
+
+test('a clock that was set back does not block for ever', () => {
+  const { granted } = grant([5000, 5000, 5000, 5000, 5000], 1, 100, RATE);
+  expect(granted).toBe(1);
+});
+
+test('the pause after refusals grows, is capped, and heeds the word of the service', () => {
+  expect(pauseAfter429Ms(1, null, 0.5)).toBe(1000);
+  expect(pauseAfter429Ms(3, null, 0.5)).toBe(4000);
+  expect(pauseAfter429Ms(20, null, 0.5)).toBe(15_000);
+  expect(pauseAfter429Ms(1, 30, 0.5)).toBe(30_000);
+});
+
+test('parallel work shares one window and goes on by itself when it moves', async () => {
+  const clock = manualClock();
+  const limiter = createLimiter(clock, RATE, createMemoryRateStore());
+  let sent = 0;
+  const all = Array.from({ length: 12 }, () =>
+    limiter.take().then(() => {
+      sent += 1;
+    }),
+  );
+  await clock.advance(0);
+  expect(sent).toBe(5);
+  await clock.advance(999);
+  expect(sent).toBe(5);
+  await clock.advance(1);
+  expect(sent).toBe(10);
+  await clock.advance(1000);
+  await Promise.all(all);
+  expect(sent).toBe(12);
+});
+
+test('a refusal holds everybody, an aborted one leaves the queue', async () => {
+  const clock = manualClock();
+  const limiter = createLimiter(clock, RATE, createMemoryRateStore());
+  limiter.refused(null);
+  const ending = new AbortController();
+  const aborted = expect(limiter.take(ending.signal)).rejects.toThrow('enough');
+  let isSent = false;
+  const other = limiter.take().then(() => {
+    isSent = true;
+  });
+  ending.abort(new Error('enough'));
+  await aborted;
+  await clock.advance(999);
+  expect(isSent).toBe(false);
+  await clock.advance(1);
+  await other;
+  expect(isSent).toBe(true);
+});
+
+test('a store that fails, fails the requests that wait for it', async () => {
+  const limiter = createLimiter(manualClock(), RATE, { change: () => Promise.reject(new Error('no disk')) });
+  await expect(limiter.take()).rejects.toThrow('no disk');
+});
