@@ -5,7 +5,7 @@ import { createHttp2Agents } from './agent-http2.ts';
 import { createAgentPools } from './agent-pools.ts';
 import { createConnections } from './connections.ts';
 import { checkRules, rulesByEndpoint } from './endpoint-rules.ts';
-import type { FrontContext } from './exchange.ts';
+import type { FrontContext } from './front-context.ts';
 import { httpServerOptions, serveHttp } from './http.ts';
 import { createHttpsPort, type FrontCertificates } from './https.ts';
 import { closed, listening } from './listening.ts';

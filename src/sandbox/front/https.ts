@@ -2,7 +2,7 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import type { Connections } from './connections.ts';
-import type { FrontContext } from './exchange.ts';
+import type { FrontContext } from './front-context.ts';
 import { httpServerOptions, serveHttp } from './http.ts';
 import { peekServerName } from './peek.ts';
 import { httpMembers, pick, tlsMembers } from './route.ts';

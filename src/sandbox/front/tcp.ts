@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Connections } from './connections.ts';
-import type { FrontContext } from './exchange.ts';
+import type { FrontContext } from './front-context.ts';
 import { closed, listening } from './listening.ts';
 import { admit, joinRaw } from './raw-connection.ts';
 import { pick, tcpMembers } from './route.ts';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { createServer, type Server } from 'node:tls';
 import type { EdgeEndpoint } from '../contract.ts';
 import type { EndpointRules } from './endpoint-rules.ts';
-import type { FrontContext } from './exchange.ts';
+import type { FrontContext } from './front-context.ts';
 import { admit, joinRaw } from './raw-connection.ts';
 
 /** A visitor has this long to finish a handshake. */

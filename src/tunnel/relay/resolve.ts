@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { UpstreamTarget } from '../../core/endpoint.ts';
 import { failed, fault, ok, type Result } from '../../core/errors.ts';
-import { isRefusedAddress } from './refused-address.ts';
+import { isRefusedAddress } from '../../core/refused-address.ts';
 
 /** `host:port` for people, with brackets where an IPv6 address needs them. */
 export const hostPort = (target: Pick<UpstreamTarget, 'host' | 'port'>): string =>

@@ -1,11 +1,11 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { isRefusedAddress } from '../../../src/core/refused-address.ts';
 import { checkDirect, directUrl, publicAddress } from '../../../src/tunnel/bind-endpoint.ts';
 import { parseTcpTable } from '../../../src/tunnel/edge-socket.ts';
 import { createStreamBudget } from '../../../src/tunnel/relay/budget.ts';
 import { createEndpointCounts } from '../../../src/tunnel/relay/endpoint-counts.ts';
-import { isRefusedAddress } from '../../../src/tunnel/relay/refused-address.ts';
 import { resolveUpstream } from '../../../src/tunnel/relay/resolve.ts';
 import { checkRunDir, relayPath } from '../../../src/tunnel/run-dir.ts';
 import { scrub } from '../../../src/tunnel/scrub.ts';
