@@ -62,7 +62,7 @@ export interface EdgeEndpoint {
   readonly forwardsTo: string;
   readonly forwardsProto: string;
   readonly createdAtMs: number;
-  /** Bind options as the agent sent them (PascalCase; wire-protocol 5.2). */
+  /** Bind options as the agent sent them (PascalCase). */
   readonly opts: Readonly<Record<string, unknown>>;
   /** Requests (http) or connections (tcp, tls) sent here so far; the front end counts. */
   requests: number;

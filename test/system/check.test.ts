@@ -29,7 +29,7 @@ const full = {
   report: { healthS: 60 },
 };
 
-test('prints for a file with byte order mark and CRLF what it prints for the plain one (F1)', async () => {
+test('prints for a file with byte order mark and CRLF what it prints for the plain one', async () => {
   const plain = `${JSON.stringify(full, null, 2)}\n`;
   const one = await check({ 'config.json': plain });
   const other = await check({ 'config.json': `\uFEFF${plain.replaceAll('\n', '\r\n')}` });
@@ -38,7 +38,7 @@ test('prints for a file with byte order mark and CRLF what it prints for the pla
   expect({ ...other, file: '' }).toEqual({ ...one, file: '' });
 });
 
-test('takes keys file and policies with byte order mark and CRLF (F1)', async () => {
+test('takes keys file and policies with byte order mark and CRLF', async () => {
   const { code, stderr } = await check({
     'config.json': { ...full, trust: { keysFile: 'keys.json' }, policies: { office: 'office.yml' } },
     'keys.json': '\uFEFF{\r\n"v":1}',
@@ -47,14 +47,14 @@ test('takes keys file and policies with byte order mark and CRLF (F1)', async ()
   expect(`${stderr}${code}`).toMatch(/0$/);
 });
 
-test('ends with 78 and names file, line and column of broken JSON (F1)', async () => {
+test('ends with 78 and names file, line and column of broken JSON', async () => {
   const { code, firstLine, file, stdout } = await check({ 'config.json': '{\n  "device": {,}\n}\n' });
   expect(code).toBe(78);
   expect(stdout).toBe('');
   expect(firstLine).toContain(`${file} is not JSON: line 2, column 14`);
 });
 
-test('keeps what the file says where variables are empty (F2)', async () => {
+test('keeps what the file says where variables are empty', async () => {
   const plain = await check({ 'config.json': full });
   const { code, stdout } = await check(
     { 'config.json': full },
@@ -65,7 +65,7 @@ test('keeps what the file says where variables are empty (F2)', async () => {
   expect(stdout).toBe(plain.stdout);
 });
 
-test('names key and variable when an empty variable is the only source of a required key (F2)', async () => {
+test('names key and variable when an empty variable is the only source of a required key', async () => {
   const { code, firstLine } = await check(
     { 'config.json': { ...full, device: { tenant: 'acme' } } },
     { LOCKKEEPER_DEVICE_ID: '' },
@@ -75,7 +75,7 @@ test('names key and variable when an empty variable is the only source of a requ
 });
 
 test.each(['3001', 3001, 'localhost:3001', '127.0.0.1', 'http://:3001', 'http://::1:3001'])(
-  'ends with 78 for the upstream %j and shows the form wanted (F3)',
+  'ends with 78 for the upstream %j and shows the form wanted',
   async (url) => {
     const { code, firstLine } = await check({ 'config.json': { ...full, upstreams: { hmi: { url } } } });
     expect(code).toBe(78);
@@ -84,7 +84,7 @@ test.each(['3001', 3001, 'localhost:3001', '127.0.0.1', 'http://:3001', 'http://
   },
 );
 
-test('takes an IPv6 upstream in brackets (F3)', async () => {
+test('takes an IPv6 upstream in brackets', async () => {
   const { code, stdout } = await check({
     'config.json': { ...full, upstreams: { hmi: { url: 'http://[::1]:3001' } } },
   });
@@ -92,14 +92,14 @@ test('takes an IPv6 upstream in brackets (F3)', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ upstreams: { hmi: { url: 'http://[::1]:3001' } } });
 });
 
-test('shows a host name in lower case (F4)', async () => {
+test('shows a host name in lower case', async () => {
   const endpoints = [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://Press-7.Site-A.Example' }];
   const { code, stdout } = await check({ 'config.json': { ...full, endpoints } });
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ endpoints: [{ url: 'https://press-7.site-a.example' }] });
 });
 
-test('ends with 78 when broker trust meets a public broker (T25)', async () => {
+test('ends with 78 when broker trust meets a public broker', async () => {
   const { code, firstLine } = await check({
     'config.json': { ...full, mqtt: { url: 'mqtts://203.0.113.9' } },
   });

@@ -27,13 +27,13 @@ test('freezes what it gives, to the bottom', async () => {
   expect(Object.isFrozen(config.upstreams['hmi'])).toBe(true);
 });
 
-test('reads a file with a byte order mark and CRLF as the plain one (F1)', async () => {
+test('reads a file with a byte order mark and CRLF as the plain one', async () => {
   const text = JSON.stringify(BENCH_CONFIG, null, 2);
   const windows = `\uFEFF${text.replaceAll('\n', '\r\n')}`;
   expect(await shown({ config: windows })).toBe(await shown({ config: text }));
 });
 
-test('reads keys file and policies with a byte order mark and CRLF (F1)', async () => {
+test('reads keys file and policies with a byte order mark and CRLF', async () => {
   const { config, policyTexts } = await loadGood({
     config: { ...BENCH_CONFIG, trust: { keysFile: 'keys.json' }, policies: { office: 'office.yml' } },
     files: {
@@ -52,7 +52,7 @@ test.each([
   ['', 'line 1, column 1: the file ends too early'],
   ['{"a": 1, "a": 2}', 'line 1, column 10: a name stands twice'],
   ['{"path": "C:\\data"}', 'line 1, column 13: a string holds an escape'],
-])('names file, line and column of broken JSON (F1) in %j', async (config, where) => {
+])('names file, line and column of broken JSON in %j', async (config, where) => {
   const [first] = await loadBad({ config });
   expect(first).toContain(`${FILE} is not JSON`);
   expect(first).toContain(where);
@@ -85,7 +85,7 @@ test('finds a keys file in the credentials folder', async () => {
   expect((await loadBad({ config, files }))[0]).toContain('is not in a credentials folder');
 });
 
-test("keeps the file's values where a variable is set but empty (F2)", async () => {
+test("keeps the file's values where a variable is set but empty", async () => {
   const config = {
     ...BENCH_CONFIG,
     mqtt: { ...BENCH_CONFIG.mqtt, username: 'u' },
@@ -103,7 +103,7 @@ test("keeps the file's values where a variable is set but empty (F2)", async () 
   expect(await shown({ config, env })).toBe(await shown({ config }));
 });
 
-test('names key and variable when the only source of a required key is empty (F2)', async () => {
+test('names key and variable when the only source of a required key is empty', async () => {
   const { device: _, ...rest } = BENCH_CONFIG;
   const config = { ...rest, device: { tenant: 'acme' } };
   const [first] = await loadBad({ config, env: { LOCKKEEPER_DEVICE_ID: '' } });
@@ -277,7 +277,7 @@ test.each([
   expect((await loadBad({ config: { ...BENCH_CONFIG, endpoints } }))[0]).toContain(`${FILE}: ${path} ${why}`);
 });
 
-test('refuses a TZ that is not known when a window depends on it (F26)', async () => {
+test('refuses a TZ that is not known when a window depends on it', async () => {
   const given = (window: string): Given => ({
     config: { ...BENCH_CONFIG, endpoints: [{ ...endpoint, windows: [window] }] },
     env: { TZ: 'Mars/Base' },
@@ -286,7 +286,7 @@ test('refuses a TZ that is not known when a window depends on it (F26)', async (
   expect((await load(given('mon 08:00-09:00 UTC'))).ok).toBe(true);
 });
 
-test('shows host names in lower case (F4)', async () => {
+test('shows host names in lower case', async () => {
   const { config } = await loadGood({
     config: {
       ...BENCH_CONFIG,
@@ -314,7 +314,7 @@ test.each([
   ['mqtts://203.0.113.9', {}, '203.0.113.9 is a public address'],
   ['mqtts://broker', { broker: ['10.0.0.1', '203.0.113.9'] }, 'the host broker of mqtt.url is 203.0.113.9'],
   ['mqtts://broker', {}, 'the host broker of mqtt.url cannot be resolved'],
-])('believes the broker at %s only where strangers cannot reach it (T25)', async (url, hosts, why) => {
+])('believes the broker at %s only where strangers cannot reach it', async (url, hosts, why) => {
   const given = { config: { ...BENCH_CONFIG, mqtt: { url } }, hosts };
   if (why === null) expect((await loadGood(given)).warnings[0]).toContain('trust.mode is broker');
   else expect((await loadBad(given))[0]).toContain(`trust.mode cannot be broker: ${why}`);

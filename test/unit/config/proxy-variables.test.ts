@@ -41,10 +41,10 @@ test('node sends loopback requests through the proxy by itself', async () => {
   expect(await run('')).toBe('failed failed true');
 });
 
-test('the daemon reaches loopback directly, and its children do not inherit the switch (F25)', async () => {
+test('the daemon reaches loopback directly, and its children do not inherit the switch', async () => {
   expect(await run('ignoreProxies(process.env)')).toBe('served 200 false');
 });
 
-test('the command line reaches loopback directly (F25)', async () => {
+test('the command line reaches loopback directly', async () => {
   expect(await run('keepLoopbackDirect(process.env)')).toBe('served 200 true');
 });

@@ -68,7 +68,7 @@ test.each([
   ['http://127.0.0.1\t', 'has no valid host'],
   ['http://127.0.0.1\n:80', 'has no valid host'],
   ['http://evil\u0000.example', 'has no valid host'],
-])('refuses %j and shows the form wanted (F3)', (text, why) => {
+])('refuses %j and shows the form wanted', (text, why) => {
   const read = parseUpstreamUrl(text);
   if (read.ok) expect.unreachable();
   else {
