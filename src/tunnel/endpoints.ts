@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
 import type { Listener, Session } from '@ngrok/ngrok';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, sleep } from '../core/clock.ts';
 import type { BindSpec, EndpointCounters } from '../core/endpoint.ts';
 import { fault, type Result } from '../core/errors.ts';
 import type { CutStreams, TunnelId } from '../core/tunnel-event.ts';
 import { bindEndpoint, checkDirect, directUrl, publicAddress } from './bind-endpoint.ts';
+import { DRAIN_LOOK_MS, drainStreams } from './drain-streams.ts';
 import type { ProcessEvent, Snapshot } from './messages.ts';
 import { createStreamBudget, isShortOfDescriptors } from './relay/budget.ts';
 import { createBufferPool } from './relay/buffer-pool.ts';
@@ -18,11 +19,6 @@ const CLOSE_DEADLINE_MS = 10_000;
 /** The SDK drops connections that arrive in the milliseconds after a bind answer. */
 const SETTLE_MS = 1_000;
 const SWEEP_MS = 2_000;
-/** A request that the edge sent just before it took the endpoint down is on its way for so long at most. */
-const QUIET_MS = 250;
-const DRAIN_LOOK_MS = 50;
-/** How long ended connections may take to hand over what they hold, once no request is under way. */
-const FLUSH_MS = 2_000;
 
 const READ_BUFFER_BYTES = 65_536;
 const IDLE_READ_BUFFERS = 16;
@@ -222,29 +218,10 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
     if (outcome.kind === 'expired') options.onUnresponsive();
   };
 
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));
-
   /** Waits for the streams of an endpoint that is down at the edge; what is left at the deadline is cut and named. */
   const drainOne = async (endpoint: Endpoint, drainMs: number): Promise<readonly CutStreams[]> => {
-    const { relay } = endpoint;
-    if (relay === null) {
-      // Nothing is known of an unmetered endpoint's streams: they get a moment, or what is allowed.
-      await pause(Math.min(drainMs, FLUSH_MS));
-      return [];
-    }
     draining.add(endpoint);
-    const startedAtMs = clock.now();
-    const until = startedAtMs + drainMs;
-    const isQuiet = (): boolean =>
-      relay.inFlight().length === 0 && relay.quietMs() >= QUIET_MS && clock.now() - startedAtMs >= QUIET_MS;
-    while (!isQuiet() && clock.now() < until) await pause(Math.min(DRAIN_LOOK_MS, until - clock.now()));
-    const cut = relay.inFlight();
-    if (cut.length === 0) {
-      relay.endIdle();
-      const flushUntil = Math.min(until, clock.now() + FLUSH_MS);
-      while (relay.open > 0 && clock.now() < flushUntil) await pause(DRAIN_LOOK_MS);
-    }
-    relay.close();
+    const cut = await drainStreams(endpoint.relay, drainMs, clock);
     draining.delete(endpoint);
     return cut;
   };
@@ -300,7 +277,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       );
       lastCounters(all);
       while (older.some((endpoint) => draining.has(endpoint)) && clock.now() < until)
-        await pause(DRAIN_LOOK_MS);
+        await sleep(clock, DRAIN_LOOK_MS);
       return cuts.flat();
     },
     enforceClosing(wallMs, drainMs) {
