@@ -37,7 +37,7 @@ export const spawnProcess = (options: SpawnOptions): { child: ChildProcess; chan
   try {
     const child = spawn(
       options.execPath,
-      ['--v8-pool-size=0', options.processEntry, options.runDir, options.tunnel],
+      ['--v8-pool-size=0', '--max-semi-space-size=4', options.processEntry, options.runDir, options.tunnel],
       {
         cwd: '/',
         // A signal to our group, a terminal's Ctrl-C for one, is not for the tunnels.
