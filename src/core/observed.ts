@@ -140,8 +140,6 @@ export const initialObserved = (now: number): Observed => ({
 export const isLive = (t: TunnelView): boolean =>
   t.phase === 'connected' || t.phase === 'wobbling' || (t.phase === 'lost' && t.lostReason === 'heartbeat');
 
-export const hasSession = (t: TunnelView): boolean => t.phase === 'connected' || t.phase === 'draining';
-
 /** The newest tunnel of a slot and epoch that is starting, connected or wobbling. */
 export const tunnelFor = (o: Observed, slot: Slot, epoch: number): TunnelView | undefined =>
   o.tunnels.findLast(

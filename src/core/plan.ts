@@ -12,8 +12,7 @@ import { planDead, planDiscarded, planStart, planStop } from './plan-session.ts'
 import { planSwap, planSwapDeadline, planSwapFinish } from './plan-swap.ts';
 import { planTakeover } from './plan-takeover.ts';
 
-export type { Desired, DesiredSwap, WantedBind } from './desired.ts';
-export { LONG_CONNECT_MS } from './dial.ts';
+export type { Desired, WantedBind } from './desired.ts';
 export type { Plan } from './plan-collector.ts';
 
 /** The plan for this moment. */
