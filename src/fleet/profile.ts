@@ -35,6 +35,7 @@ const profileSchema = Type.Object(
     keysFile: text,
     api: Type.Optional(Type.Object({ url: text, keyFile: text }, CLOSED)),
     devicesDir: text,
+    auditFile: text,
   },
   CLOSED,
 );
@@ -53,6 +54,8 @@ export interface Profile {
   readonly api: { readonly url: string; readonly keyFile: string };
   /** Folder with one record per device: pinned key, last `seq`, `rev` and `gen`. */
   readonly devicesDir: string;
+  /** What was done to credentials, one JSON line each. */
+  readonly auditFile: string;
 }
 
 /** What the command line says instead of the profile. */
@@ -97,6 +100,7 @@ const fill = (
     keysFile: path(read.keysFile),
     api: { url: read.api?.url ?? 'https://api.ngrok.com', keyFile: path(read.api?.keyFile) },
     devicesDir: path(read.devicesDir) || join(home, 'devices'),
+    auditFile: path(read.auditFile) || join(home, 'audit.jsonl'),
   };
 };
 

@@ -20,7 +20,11 @@ export interface Operator {
 }
 
 /** Writes a profile for the broker; with `trust` signed also makes the keys. */
-export const makeOperator = async (url: string, trust: 'signed' | 'broker' = 'signed'): Promise<Operator> => {
+export const makeOperator = async (
+  url: string,
+  trust: 'signed' | 'broker' = 'signed',
+  api?: { readonly url: string; readonly key: string },
+): Promise<Operator> => {
   const dir = await tempDir('lockkeeper-operator-');
   const profile = join(dir, 'profile.json');
   const body = {
@@ -31,12 +35,16 @@ export const makeOperator = async (url: string, trust: 'signed' | 'broker' = 'si
     rootKeyFile: 'root.json',
     keysFile: 'keys.json',
     devicesDir: 'devices',
+    auditFile: 'audit.jsonl',
+    ...(api === undefined ? {} : { api: { url: api.url, keyFile: 'api-key' } }),
   };
+  if (api !== undefined) await writeFile(join(dir, 'api-key'), `${api.key}\n`, { mode: 0o600 });
   await writeFile(profile, JSON.stringify(body), { mode: 0o600 });
   const run: Operator['run'] = (args, options = {}) =>
     runNode('src/lockkeeper.ts', args, {
       ...options,
-      env: { LOCKKEEPER_PROFILE: profile, ...options.env },
+      // The state folder holds the shared count of API requests, which must not be this machine's own.
+      env: { LOCKKEEPER_PROFILE: profile, XDG_STATE_HOME: dir, ...options.env },
     });
   const operator: Operator = {
     dir,

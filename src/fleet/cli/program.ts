@@ -7,6 +7,7 @@ import { addDesiredCommands } from './desired-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addKeysCommands } from './keys-commands.ts';
 import { addLocalCommands } from './local-commands.ts';
+import { addRotateCommand } from './rotate-command.ts';
 import { addSendCommand } from './send-command-line.ts';
 import { addSignCommand } from './sign-command.ts';
 
@@ -27,6 +28,7 @@ export const createProgram = (cli: Cli): Command => {
   addDeviceCommands(program, cli);
   addSignCommand(program, cli);
   addKeysCommands(program, cli);
+  addRotateCommand(program, cli);
   return program;
 };
 
