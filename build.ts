@@ -12,7 +12,7 @@ const PROGRAMS = {
 } as const;
 
 /** Loaded from `node_modules` at run time: native code. */
-const EXTERNAL = ['@ngrok/ngrok', 'bufferutil', 'utf-8-validate'];
+const EXTERNAL = ['@ngrok/ngrok', 'koffi', 'bufferutil', 'utf-8-validate'];
 
 // Packages in the older module form call `require` and look for their folder; a bundle in the newer form has neither.
 const BANNER = `#!/usr/bin/env node

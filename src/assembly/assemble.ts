@@ -26,6 +26,7 @@ import { createLockFile } from '../vault/lock-file.ts';
 import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
 import { dialForCheck } from './dial-for-check.ts';
+import { type StatusParts, statusLine } from './notify-watch.ts';
 import { openState } from './open-state.ts';
 import { openTrustKeeper } from './trust.ts';
 import { addressesNow, every } from './watchers.ts';
@@ -47,6 +48,10 @@ export interface Running {
   stop(): Promise<void>;
   /** Lets go of tunnels, link, socket and folder for the next supervisor. */
   handOver(): Promise<void>;
+  /** What no longer moves; null while all does. */
+  stalled(): string | null;
+  /** One line for the service manager. */
+  statusLine(): string;
 }
 
 /** Starts everything. A fault ends the program: `CONFIG_INVALID` with 78, `STORE_FAILED` with 73. */
@@ -285,6 +290,8 @@ export const assemble = async (
   };
   return ok({
     log,
+    stalled: () => daemon.stalled(),
+    statusLine: () => statusLine(daemon.status() as unknown as StatusParts),
     stop: async () => {
       await daemon.stop();
       await endLooking();

@@ -19,6 +19,7 @@ import { createResultBook } from './result-book.ts';
 import { targetsOf } from './resume.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { spreadMs } from './spread.ts';
+import { stalled } from './stalled.ts';
 import { statusDocument } from './status.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createSwapMeter } from './swap-meter.ts';
@@ -444,6 +445,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     },
     networkChanged: () => supervisor.networkChanged(),
     changed,
+    stalled: () => stalled(supervisor.busyMs(), options.tunnels.processes()),
     isReady: () => supervisor.observed().tunnels.some((t) => t.phase === 'connected'),
   };
 };

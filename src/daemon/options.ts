@@ -78,6 +78,8 @@ export interface Daemon {
   storeDegraded(f: Fault): void;
   /** A condition outside changed. */
   changed(): void;
-  /** True while the reconcile loop and the tunnels' liveness are as they should be. */
+  /** True while a session stands. */
   isReady(): boolean;
+  /** What no longer moves although it should: the loop, or a process that it ought to have ended. Null: all does. */
+  stalled(): string | null;
 }

@@ -50,8 +50,8 @@ export interface Tunnels {
   /** Lets go of every process so that the next supervisor can adopt them. */
   release(): Promise<void>;
   onEvent(listener: (event: TunnelEvent) => void): void;
-  /** Facts for status and health: pid and resident bytes by tunnel. */
-  processes(): readonly { readonly tunnel: TunnelId; readonly pid: number }[];
+  /** The processes held now; `silentMs` since each was last heard. */
+  processes(): readonly { readonly tunnel: TunnelId; readonly pid: number; readonly silentMs: number }[];
 }
 
 /**

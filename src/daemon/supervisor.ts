@@ -59,6 +59,8 @@ export interface Supervisor {
   adopt(adopted: readonly AdoptedTunnel[], keyOf: (adopted: AdoptedTunnel, name: string) => string): void;
   /** Plans no more; running processes are left as they are. */
   halt(): void;
+  /** How long the round takes that is being carried out; 0 between rounds. */
+  busyMs(): number;
 }
 
 /** Names for tunnel processes; the number goes on over restarts so that an adopted one never clashes. */
@@ -80,6 +82,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   let isDirty = false;
   let isRunning = false;
   let isHalted = true;
+  let roundBegan: number | null = null;
   /** Closing times that the processes were told, by tunnel and endpoint. */
   const toldClosesAt = new Map<string, number | null>();
   let cancelTimer: (() => void) | undefined;
@@ -175,6 +178,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     isRunning = true;
     while (isDirty && !isHalted) {
       isDirty = false;
+      roundBegan = clock.now();
       try {
         await round();
       } catch (error) {
@@ -186,6 +190,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       }
     }
     isRunning = false;
+    roundBegan = null;
   };
 
   const wake = (): void => {
@@ -238,6 +243,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   };
 
   return {
+    busyMs: () => (roundBegan === null ? 0 : clock.now() - roundBegan),
     begin: () => {
       isHalted = false;
       wake();

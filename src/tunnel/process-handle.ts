@@ -47,9 +47,11 @@ export class ProcessHandle {
   #isEnding = false;
   #isReleased = false;
   #openBinds = 0;
+  #heardAt: number;
 
   constructor(options: HandleOptions) {
     this.#options = options;
+    this.#heardAt = options.clock.now();
     this.tunnel = options.tunnel;
     this.pid = options.pid;
     this.#channel = createLineChannel(
@@ -57,6 +59,11 @@ export class ProcessHandle {
       (line) => this.#read(line),
       () => this.#closed(),
     );
+  }
+
+  /** When the process last said anything, or was started; on the monotonic clock. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
 
   /** Sends a request; a missed deadline ends the process. */
@@ -208,6 +215,7 @@ export class ProcessHandle {
   }
 
   #read(line: string): void {
+    this.#heardAt = this.#options.clock.now();
     const reply = parseReply(line);
     if (reply === null) {
       this.#channel.destroy();

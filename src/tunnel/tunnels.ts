@@ -243,6 +243,11 @@ export const createTunnels = (options: TunnelsOptions): Tunnels => {
     onEvent(listener) {
       listeners = [...listeners, listener];
     },
-    processes: () => [...held.values()].map(({ handle: { tunnel, pid } }) => ({ tunnel, pid })),
+    processes: () =>
+      [...held.values()].map(({ handle: { tunnel, pid, heardAt } }) => ({
+        tunnel,
+        pid,
+        silentMs: clock.now() - heardAt,
+      })),
   };
 };
