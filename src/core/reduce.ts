@@ -213,9 +213,11 @@ const fold = (o: Observed, e: TunnelEvent, m: Moment): Observed => {
     case 'serving':
       return serving(o, e.tunnel, e.endpoint, m.now);
     case 'closed':
-    case 'unbound':
+    case 'unbound': {
       // After `closed` the name may be bound again: the streams of the one before end without meaning for it.
-      return editEndpoint(o, e.tunnel, e.endpoint, (v) => (v.phase === 'closing' ? null : v));
+      const isEnding = o.tunnels.find((t) => t.id === e.tunnel)?.phase === 'draining';
+      return editEndpoint(o, e.tunnel, e.endpoint, (v) => (isEnding || v.phase === 'closing' ? null : v));
+    }
     case 'upstream':
       return upstream(o, e.endpoint, e.fault);
     case 'saturated':

@@ -82,12 +82,12 @@ const endpointStatus = (name: string, wanted: Wanted, inputs: ViewInputs, o: Obs
     }
     return { ...base, state: 'opening', url: wanted.spec.url, since: null, lastError: o.dial.lastFault };
   }
-  // Not wanted, but still draining: it is down for new visitors once its listener is closed.
-  const closing = copies.find((c) => c.view.phase !== 'closing');
+  // Not wanted any more: it is down for new visitors once its listener is closed, and only then.
+  const closing = copies.findLast((c) => c.view.phase !== 'opening');
   return {
     ...base,
     state: closing === undefined ? 'down' : 'up',
-    url: closing?.view.url ?? wanted.spec.url,
+    url: closing?.view.url || wanted.spec.url,
     since: closing?.view.since ?? null,
     lastError: null,
   };

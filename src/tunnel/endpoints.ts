@@ -83,8 +83,13 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
   const relays = (): EndpointRelay[] =>
     [...endpoints.values(), ...draining].flatMap(({ relay }) => (relay === null ? [] : [relay]));
 
+  /** At the limit the system closes connections before anybody here sees them. */
+  const lookAtDescriptors = async (): Promise<void> => {
+    if (relays().some((relay) => relay.open > 0) && (await isShortOfDescriptors())) budget.short();
+  };
   const sweep = (): void => {
     for (const relay of relays()) relay.sweep();
+    void lookAtDescriptors();
     budget.tick();
     clock.after(SWEEP_MS, sweep);
   };

@@ -45,6 +45,8 @@ export interface StreamBudget {
   release(): void;
   /** Counts a connection that failed for want of descriptors. */
   exhausted(): void;
+  /** Descriptors were found to be short; connections that the system refused by itself are not known one by one. */
+  short(): void;
   /** True when the next connection would be refused. */
   readonly isFull: boolean;
   /** Called from time to time: reads the limit again and ends saturation. */
@@ -74,12 +76,15 @@ export const createStreamBudget = (
     const byDescriptors = Math.floor((limit - RESERVED_DESCRIPTORS) / DESCRIPTORS_PER_STREAM);
     cap = Math.max(1, Math.min(MAX_STREAMS, byDescriptors));
   };
-  const refuse = (): void => {
-    refused += 1;
+  const saturate = (): void => {
     lastRefusalAtMs = clock.now();
     if (isSaturated) return;
     isSaturated = true;
     emit(true, refused);
+  };
+  const refuse = (): void => {
+    refused += 1;
+    saturate();
   };
   measure();
 
@@ -97,6 +102,7 @@ export const createStreamBudget = (
       open -= 1;
     },
     exhausted: refuse,
+    short: saturate,
     get isFull() {
       return open >= cap;
     },
