@@ -103,7 +103,6 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     onEvent: onTunnelEvent,
     onAction: (action) => {
       swaps.onAction(action);
-      if (action.kind === 'commit') credentials.swapped();
       if (action.kind === 'rollback') log.warn({ ...action.fault }, 'new authtoken rolled back');
       if (action.kind === 'fall-back')
         log.warn({ ...action.fault, to: action.to }, 'falling back to the other authtoken');
@@ -113,6 +112,9 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
           code: action.fault.code,
           cause: 'break-first swap: the account has no second session',
         });
+    },
+    onDone: ({ kind }) => {
+      if (kind === 'commit') credentials.swapped();
     },
   });
 

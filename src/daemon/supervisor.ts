@@ -36,8 +36,10 @@ export interface SupervisorOptions {
   changed(): void;
   /** Every event after it was folded, for those who count, report or measure. */
   onEvent(event: TunnelEvent, before: Observed): void;
-  /** Every action as it is issued. */
+  /** Every action as it is issued, before it has any effect. */
   onAction(action: Action): void;
+  /** The same once it was carried out: what changes the vault is on disk. */
+  onDone(action: Action): void;
 }
 
 export interface Supervisor {
@@ -138,9 +140,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     const generation = action.kind === 'start' ? (vault.get()[action.slot]?.generation ?? 0) : 0;
     log.debug({ action: action.kind, ...('tunnel' in action ? { tunnel: action.tunnel } : {}) }, 'action');
     observed = issued(observed, action, id, generation, clock.now());
+    options.onAction(action);
     if (action.kind === 'start') startTunnel(id, action);
     await (executors[action.kind] as (a: Action) => Promise<void> | void)(action);
-    options.onAction(action);
+    options.onDone(action);
   };
 
   /** A process that outlives its supervisor ends leases by itself, so it must know when they were moved. */

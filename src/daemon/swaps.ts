@@ -1,6 +1,6 @@
 /** Swaps from the commands' side: one at a time, each with its end and its figures. The supervisor does the work. */
 import type { Action } from '../core/action.ts';
-import { type Fault, failed, ok, type Result } from '../core/errors.ts';
+import { type Fault, failed, fault, ok, type Result } from '../core/errors.ts';
 import { tunnelFor } from '../core/observed.ts';
 import type { Intent } from './intent.ts';
 import type { TokenCandidate, TokenVault } from './ports.ts';
@@ -38,6 +38,12 @@ export interface SwapsOptions {
 /** Far beyond every deadline inside: staging, proof, drain. */
 const NEVER_MS = 2_000_000_000;
 
+const GIVEN_UP = fault(
+  'NGROK_AUTH_REFUSED',
+  'The new authtoken was refused soon after it was taken; the old one is in use again.',
+  false,
+);
+
 export const createSwaps = (options: SwapsOptions): Swaps => {
   const { vault, intent, waiter, meter } = options;
   let queue: Promise<void> = Promise.resolve();
@@ -70,7 +76,12 @@ export const createSwaps = (options: SwapsOptions): Swaps => {
     meter.begin(options.totalRequests());
     options.supervisor().slotChanged(staged.value);
     await waiter.until(() => (vault.get().swap === null ? true : undefined), NEVER_MS);
-    return ok({ fault: rolledBack, figures: meter.end(options.totalRequests()) });
+    const state = vault.get();
+    const isInUse = state[state.current]?.generation === candidate.generation;
+    return ok({
+      fault: isInUse ? null : (rolledBack ?? GIVEN_UP),
+      figures: meter.end(options.totalRequests()),
+    });
   };
 
   return {
