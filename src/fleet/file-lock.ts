@@ -3,7 +3,7 @@
  * holder that died is recognised by its process, on another machine by the age of its file.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { link, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fault, LockkeeperError } from '../core/errors.ts';
@@ -23,19 +23,21 @@ const isLiving = (pid: number): boolean => {
 
 const quietly = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
 
-/** True when the lock was taken; false when somebody has it. */
+/**
+ * True when the lock was taken; false when somebody has it. It appears with its content or not at all: a program that
+ * is killed in between leaves no lock that names nobody.
+ */
 const tryLock = async (path: string, mark: string): Promise<boolean> => {
+  const own = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
-    const handle = await open(path, 'wx', 0o600);
-    try {
-      await handle.writeFile(mark);
-    } finally {
-      await handle.close();
-    }
+    await writeFile(own, mark, { mode: 0o600, flag: 'wx' });
+    await link(own, path);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  } finally {
+    await quietly(unlink(own));
   }
 };
 

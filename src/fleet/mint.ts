@@ -12,7 +12,7 @@ export interface MintOptions {
   readonly acl: readonly string[];
   /** Empty for the key's own owner. */
   readonly ownerId: string;
-  /** The mark of the first attempt, when it was noted down before. */
+  /** The mark of the attempt, when it was noted down before. */
   readonly mint?: string;
 }
 
@@ -79,8 +79,9 @@ const withoutToken = (id: string): ApiFault => ({
  */
 export const mintCredential = async (ports: MintPorts, options: MintOptions): Promise<ApiResult<Minted>> => {
   const { api, audit, clock } = ports;
+  // One mark for all attempts: whatever was noted down before finds each of them.
+  const mint = options.mint ?? newCommandId(clock);
   for (let tries = 1; ; tries += 1) {
-    const mint = (tries === 1 ? options.mint : undefined) ?? newCommandId(clock);
     const tag: CredentialTag = { ...options.tag, mint };
     const made = await api.credentials.create({
       description: descriptionOf(tag.tenant, tag.device),

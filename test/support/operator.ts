@@ -52,7 +52,8 @@ export const makeOperator = async (
     keysFile: join(dir, 'keys.json'),
     run,
     async json(args, options) {
-      const { code, stdout } = await run([...args, '--json'], options);
+      const { code, stdout, stderr } = await run([...args, '--json'], options);
+      if (stdout === '') throw new Error(stderr);
       return { code, body: JSON.parse(stdout) as Record<string, unknown> };
     },
     keysText: () => readFile(join(dir, 'keys.json'), 'utf8'),

@@ -5,6 +5,8 @@ import { VERSION } from '../../core/version.ts';
 import type { Cli } from './cli.ts';
 import { addDesiredCommands } from './desired-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
+import { addEnrollCommand } from './enroll-command.ts';
+import { addInstallCommand } from './install-command.ts';
 import { addKeysCommands } from './keys-commands.ts';
 import { addLocalCommands } from './local-commands.ts';
 import { addRotateCommand } from './rotate-command.ts';
@@ -28,6 +30,8 @@ export const createProgram = (cli: Cli): Command => {
   addDeviceCommands(program, cli);
   addSignCommand(program, cli);
   addKeysCommands(program, cli);
+  addEnrollCommand(program, cli);
+  addInstallCommand(program, cli);
   addRotateCommand(program, cli);
   return program;
 };
