@@ -1,6 +1,6 @@
 /** A device in the sandbox for measurements: every part a process of its own, so that its CPU can be told apart. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -23,6 +23,7 @@ export interface SandboxLine {
 }
 
 export interface Lab {
+  readonly stateDir: string;
   readonly line: SandboxLine;
   readonly cloud: Cloud;
   readonly device: Door;
@@ -105,6 +106,7 @@ export const startLab = async (config: Readonly<Record<string, unknown>> = {}): 
   const status: Lab['status'] = async () =>
     JSON.parse(await unixGet(socket, '/v1/status')) as { tunnels: { pid: number }[] };
   return {
+    stateDir: join(dir, 's'),
     line,
     cloud,
     device: { http: line.edge.http, host: `device-1.${line.domain}` },
@@ -156,6 +158,7 @@ export interface ProcessFigures {
   readonly rssKb: number;
   readonly pssKb: number;
   readonly fds: number;
+  readonly threads: number;
 }
 
 const TICK_MS = 10;
@@ -171,16 +174,12 @@ export const processFigures = (pid: number): ProcessFigures => {
       cpuMs: (Number(stat[11]) + Number(stat[12])) * TICK_MS,
       rssKb: kb('Rss'),
       pssKb: kb('Pss'),
-      fds: readFileSync(`/proc/${pid}/status`, 'utf8').length > 0 ? fdCount(pid) : 0,
+      fds: readdirSync(`/proc/${pid}/fd`).length,
+      threads: readdirSync(`/proc/${pid}/task`).length,
     };
   } catch {
-    return { cpuMs: 0, rssKb: 0, pssKb: 0, fds: 0 };
+    return { cpuMs: 0, rssKb: 0, pssKb: 0, fds: 0, threads: 0 };
   }
-};
-
-const fdCount = (pid: number): number => {
-  const size = /^FDSize:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(size ?? 0);
 };
 
 /** Facts that a figure means nothing without. */

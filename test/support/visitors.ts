@@ -47,8 +47,16 @@ export interface Load {
   stop(): Promise<{ readonly good: number; readonly bad: readonly string[] }>;
 }
 
-/** Starts `clients` that ask one after the other on connections of their own; each takes the path of its number. */
-export const startLoad = (door: Door, clients: number, pathOf: (client: number) => string): Load => {
+/**
+ * Starts `clients` that ask one after the other on connections of their own; each takes the path of its number and
+ * rests `restMs` between two requests.
+ */
+export const startLoad = (
+  door: Door,
+  clients: number,
+  pathOf: (client: number) => string,
+  restMs = 0,
+): Load => {
   let isOver = false;
   let good = 0;
   const bad: string[] = [];
@@ -58,6 +66,7 @@ export const startLoad = (door: Door, clients: number, pathOf: (client: number) 
       const { status, body, error } = await visit(door, pathOf(client), agent);
       if (status === 200) good += 1;
       else bad.push(`${status} ${error ?? ''} ${body.slice(0, 120)}`);
+      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
     }
     agent.destroy();
   };
