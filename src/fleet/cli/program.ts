@@ -9,6 +9,7 @@ import { addEnrollCommand } from './enroll-command.ts';
 import { addInstallCommand } from './install-command.ts';
 import { addKeysCommands } from './keys-commands.ts';
 import { addLocalCommands } from './local-commands.ts';
+import { addRevokeCommand } from './revoke-command.ts';
 import { addRotateCommand } from './rotate-command.ts';
 import { addSendCommand } from './send-command-line.ts';
 import { addSignCommand } from './sign-command.ts';
@@ -33,6 +34,7 @@ export const createProgram = (cli: Cli): Command => {
   addEnrollCommand(program, cli);
   addInstallCommand(program, cli);
   addRotateCommand(program, cli);
+  addRevokeCommand(program, cli);
   return program;
 };
 
