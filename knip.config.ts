@@ -12,6 +12,7 @@ const config: KnipConfig = {
     'src/protocol/index.ts!',
     'src/fleet/index.ts!',
     'build.ts',
+    'packaging/deb.ts',
     'bench/*.ts',
     'docs/*.ts',
     'test/all.ts',
@@ -21,7 +22,7 @@ const config: KnipConfig = {
     'test/support/edge-shutdown.ts',
     'test/support/tunnel-supervisor.ts',
   ],
-  project: ['src/**/*.ts!', 'test/**/*.{ts,mjs}', 'bench/**/*.ts', 'docs/**/*.ts'],
+  project: ['src/**/*.ts!', 'test/**/*.{ts,mjs}', 'bench/**/*.ts', 'docs/**/*.ts', 'packaging/**/*.ts'],
   // An interface or a constant that its own file uses may be exported for readers and tests.
   ignoreExportsUsedInFile: true,
   // Installed by .ci/run where they are missing.

@@ -11,8 +11,8 @@ import type { Notifier } from './notify.ts';
 /** Tells the program that it is a successor: its place is made free over the channel that it was started with. */
 export const TAKE_OVER_FLAG = '--take-over';
 
-/** `waiting`: can run, wants the place. `take`: it is free. `ready`: it serves. `main`: the manager was told. */
-type Word = 'waiting' | 'take' | 'ready' | 'main';
+/** A number: the successor's id; it can run and wants the place. `take`: it is free. `ready`: it serves. `main`: the manager was told. */
+type Word = number | 'take' | 'ready' | 'main';
 
 /** Starting Node and reading the configuration on a small device, and opening state and adopting tunnels. */
 const STEP_DEADLINE_MS = 30_000;
@@ -43,19 +43,38 @@ const nextWord = (from: ChildProcess | NodeJS.Process, clock: Clock, deadlineMs?
     if (from.connected !== true) lost();
   });
 
+/**
+ * Through a shell that ends at once, so that the successor is a child of the manager before it becomes the main process:
+ * systemd treats a main process that is another one's child as foreign, and kills it at a stop without waiting.
+ */
 const startSuccessor = (): ChildProcess => {
   const args = process.argv.slice(1).filter((arg) => arg !== TAKE_OVER_FLAG);
+  const program = [process.execPath, ...process.execArgv, ...args, TAKE_OVER_FLAG];
   const env = { ...process.env };
   // The watchdog is told of the new process by its number being the main one, not by this variable.
   delete env['WATCHDOG_PID'];
-  const child = spawn(process.execPath, [...process.execArgv, ...args, TAKE_OVER_FLAG], {
+  const shell = spawn('/bin/sh', ['-c', '"$@" &', 'sh', ...program], {
     detached: true,
     env,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
-  child.on('error', () => undefined);
-  return child;
+  shell.on('error', () => undefined);
+  return shell;
 };
+
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+};
+
+const ended = (child: ChildProcess): Promise<void> =>
+  new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.once('exit', () => resolve());
+  });
 
 /**
  * Hands over to a new process of the same program. Its id when it has taken the place: the caller ends. Null when it
@@ -73,18 +92,20 @@ export const handOverTo = async ({
   notifier.send({ RELOADING: 1, MONOTONIC_USEC: `${monotonicUs}`, STATUS: 'handing over' });
   const next = startSuccessor();
   const say = (word: Word): void => void next.send(word, () => undefined);
-  const first = await nextWord(next, clock, STEP_DEADLINE_MS);
-  const { pid } = next;
-  if (first !== 'waiting' || pid === undefined) {
-    next.kill('SIGKILL');
-    log.error({ pid }, 'the new supervisor did not start: going on with this one');
+  const pid = await nextWord(next, clock, STEP_DEADLINE_MS);
+  if (typeof pid !== 'number') {
+    // One that is only slow ends when it finds the channel closed.
+    if (next.connected) next.disconnect();
+    log.error({}, 'the new supervisor did not start: going on with this one');
     notifier.send({ READY: 1, STATUS: 'reload failed, going on' });
     return null;
   }
+  await ended(next);
   await letGo();
   say('take');
   if ((await nextWord(next, clock, STEP_DEADLINE_MS)) !== 'ready') {
-    next.kill('SIGKILL');
+    // Without its channel it gives up by itself, unless it hangs.
+    kill(pid);
     throw new Error('the new supervisor did not take up');
   }
   // From a process that is still the main one, and read before it ends: otherwise the manager sees the service die.
@@ -111,7 +132,7 @@ export const takeOver = (clock: Clock): TakeOver => {
   const say = (word: Word): boolean => process.send?.(word) ?? false;
   return {
     place: async () => {
-      say('waiting');
+      say(process.pid);
       return (await nextWord(process, clock)) === 'take';
     },
     serve: async () => {
