@@ -1,6 +1,6 @@
 /** The client-side limiter: one for all parallel work of a process, and over a shared file for all of a user's. */
 import type { Clock } from '../../core/clock.ts';
-import { type Grant, grant, pauseAfter429Ms, type Rate } from './rate-window.ts';
+import { API_RATE, type Grant, grant, pauseAfter429Ms, type Rate } from './rate-window.ts';
 
 /** Where the moments of sent requests are kept; wall-clock milliseconds, since several processes may share them. */
 export interface RateStore {
@@ -111,7 +111,8 @@ export const createLimiter = (clock: Clock, rate: Rate | null, store: RateStore)
     },
     refused(retryAfterS) {
       refusals += 1;
-      const untilMs = clock.now() + pauseAfter429Ms(refusals, retryAfterS, clock.random());
+      const untilMs =
+        clock.now() + pauseAfter429Ms(refusals, retryAfterS, (rate ?? API_RATE).windowMs, clock.random());
       pausedUntilMs = Math.max(pausedUntilMs, untilMs);
     },
     accepted() {

@@ -30,11 +30,17 @@ export const grant = (times: readonly number[], wanted: number, nowMs: number, r
   return { times: after, granted, nextAtMs: oldest === undefined ? nowMs : oldest + rate.windowMs };
 };
 
-const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 15_000;
+/** A refusal says that the window is full, not when it moves: so pauses are shares of it, about 1 s to 15 s of a minute. */
+const FIRST_PAUSE = 1 / 60;
+const LONGEST_PAUSE = 1 / 4;
 
 /** How long everybody waits after the n-th refusal (429) in a row. `retryAfterS` is the service's own word. */
-export const pauseAfter429Ms = (inARow: number, retryAfterS: number | null, random01: number): number => {
-  const own = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, inARow - 1));
+export const pauseAfter429Ms = (
+  inARow: number,
+  retryAfterS: number | null,
+  windowMs: number,
+  random01: number,
+): number => {
+  const own = windowMs * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.max(0, inARow - 1));
   return Math.max((retryAfterS ?? 0) * 1000, own * (0.75 + random01 / 2));
 };
