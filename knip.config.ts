@@ -26,7 +26,7 @@ const config: KnipConfig = {
   // An interface or a constant that its own file uses may be exported for readers and tests.
   ignoreExportsUsedInFile: true,
   // Installed by .ci/run where they are missing.
-  ignoreBinaries: ['mosquitto', 'openssl', 'systemd-notify'],
+  ignoreBinaries: ['mosquitto', 'openssl', 'systemd-notify', 'unshare'],
   ignoreDependencies: [
     // The node that runs everything, put first in PATH by npm.
     'node',

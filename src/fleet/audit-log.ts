@@ -25,6 +25,7 @@ export interface AuditEntry {
     | 'domain.update'
     | 'domain.delete'
     | 'address.create'
+    | 'address.update'
     | 'address.delete'
     | 'endpoint.create'
     | 'endpoint.update'

@@ -13,6 +13,7 @@ import { addRevokeCommand } from './revoke-command.ts';
 import { addRotateCommand } from './rotate-command.ts';
 import { addSendCommand } from './send-command-line.ts';
 import { addSignCommand } from './sign-command.ts';
+import { addSiteCommands } from './site-commands.ts';
 
 /** Throws commander's `CommanderError` instead of exiting; `exitCodeOfCommander` reads it. */
 export const createProgram = (cli: Cli): Command => {
@@ -31,6 +32,7 @@ export const createProgram = (cli: Cli): Command => {
   addDeviceCommands(program, cli);
   addSignCommand(program, cli);
   addKeysCommands(program, cli);
+  addSiteCommands(program, cli);
   addEnrollCommand(program, cli);
   addInstallCommand(program, cli);
   addRotateCommand(program, cli);
