@@ -7,9 +7,16 @@
 import type { InboundMessage } from '../daemon/ports.ts';
 import type { Delivery } from './connection.ts';
 
+/** How much may wait to be handled. */
+export interface Backlog {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
 /** More than a broker with a sane in-flight window sends; a flood beyond stays unacknowledged and comes again later. */
-const MOST_WAITING = 256;
-const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+const DEVICE_BACKLOG: Backlog = { messages: 256, bytes: 4 * 1024 * 1024 };
+/** For an operator who watches a fleet: what is stored of every device comes at once, and never again if it is dropped. */
+export const FLEET_BACKLOG: Backlog = { messages: 1_000_000, bytes: 512 * 1024 * 1024 };
 
 export interface Inbox {
   /** False when the backlog is full: the message is dropped without PUBACK. */
@@ -21,8 +28,13 @@ export interface Inbox {
 }
 
 /** @param handle must not reject; PUBACK follows its promise */
-export const createInbox = (handle: (message: InboundMessage) => Promise<void>): Inbox => {
+export const createInbox = (
+  handle: (message: InboundMessage) => Promise<void>,
+  most: Backlog = DEVICE_BACKLOG,
+): Inbox => {
   let waiting: Delivery[] = [];
+  /** Index of the first that waits: taking from the front of a long list costs its length. */
+  let next = 0;
   let waitingBytes = 0;
   let isHeld = true;
   let isRunning = false;
@@ -31,12 +43,21 @@ export const createInbox = (handle: (message: InboundMessage) => Promise<void>):
     if (isRunning) return;
     isRunning = true;
     while (!isHeld) {
-      const next = waiting.shift();
-      if (next === undefined) break;
-      waitingBytes -= next.payload.length;
-      const { topic, payload, retain } = next;
+      const delivery = waiting[next];
+      if (delivery === undefined) {
+        waiting = [];
+        next = 0;
+        break;
+      }
+      next += 1;
+      if (next * 2 > waiting.length && next > 1000) {
+        waiting = waiting.slice(next);
+        next = 0;
+      }
+      waitingBytes -= delivery.payload.length;
+      const { topic, payload, retain } = delivery;
       await handle({ topic, payload, retain });
-      next.ack();
+      delivery.ack();
     }
     isRunning = false;
   };
@@ -44,7 +65,7 @@ export const createInbox = (handle: (message: InboundMessage) => Promise<void>):
   return {
     push(delivery) {
       const bytes = waitingBytes + delivery.payload.length;
-      if (waiting.length >= MOST_WAITING || bytes > MOST_WAITING_BYTES) return false;
+      if (waiting.length - next >= most.messages || bytes > most.bytes) return false;
       waiting.push(delivery);
       waitingBytes = bytes;
       void run();
@@ -56,6 +77,7 @@ export const createInbox = (handle: (message: InboundMessage) => Promise<void>):
     },
     clear() {
       waiting = [];
+      next = 0;
       waitingBytes = 0;
     },
   };

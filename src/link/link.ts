@@ -9,7 +9,7 @@ import { type Connection, type Delivery, openConnection } from './connection.ts'
 import { type Credentials, createCredentialReader } from './credentials.ts';
 import { createDeniedTopics, deniedFault } from './denied-topics.ts';
 import { refusedFilters } from './filter-hunt.ts';
-import { createInbox } from './inbox.ts';
+import { createInbox, FLEET_BACKLOG } from './inbox.ts';
 import { classifyLoss, type Failure, type FailureKind } from './link-errors.ts';
 import { certificateDaysLeft, linkProblems } from './link-problems.ts';
 import { MAX_PAYLOAD_BYTES } from './packet-guard.ts';
@@ -81,7 +81,10 @@ export const createLink = (options: LinkOptions): Link => {
   const reader = createCredentialReader(config);
   const denied = createDeniedTopics();
   const subscriptions = createSubscriptions(clock, log);
-  const inbox = createInbox((message) => handlers.message(message));
+  const inbox = createInbox(
+    (message) => handlers.message(message),
+    options.role === 'client' ? FLEET_BACKLOG : undefined,
+  );
 
   let state: LinkState = 'offline';
   let sinceMs = clock.wall();

@@ -1,8 +1,9 @@
-import { stat } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { auditOf, type FleetWorld, type FleetWorldOptions, startFleetWorld } from '../support/fleet-world.ts';
 import { makeOperator, type Operator } from '../support/operator.ts';
+import { tempDir } from '../support/temp-dir.ts';
 
 interface Rotated {
   readonly rotation: string | null;
@@ -40,6 +41,12 @@ const world = async (
       return [code, body as unknown as Rotated];
     },
   };
+};
+
+const keyFileOf = async (key: string): Promise<string> => {
+  const path = join(await tempDir('lockkeeper-key-'), 'api-key');
+  await writeFile(path, key, { mode: 0o600 });
+  return path;
 };
 
 /** Does something again and again while the test runs. */
@@ -234,4 +241,61 @@ test('a creation whose answer is lost leaves no credential behind', async () => 
   expect(code).toBe(0);
   sandbox.api.faults.dropEvery = 0;
   expect(await flaws()).toEqual([]);
+});
+
+test('signed devices take commands that are signed with a key of their set, and a dead proxy is in the way of nothing', async () => {
+  // The devices need the operator's keys, the operator the devices' broker: it is named on the command line instead.
+  const operator = await makeOperator('mqtt://127.0.0.1:1', 'signed');
+  const fleet = await startFleetWorld({ keysFile: await operator.keysText() });
+  onTestFinished(() => fleet.close());
+  const [device] = await fleet.enroll(1);
+  const { line } = fleet.sandbox;
+  const dead = 'http://127.0.0.1:9';
+  const { code, body } = await operator.json(
+    [
+      'rotate',
+      'dev-0001',
+      '--broker',
+      line.broker.url,
+      '--api-url',
+      line.api.url,
+      '--api-key-file',
+      await keyFileOf(line.api.key),
+    ],
+    { env: { HTTP_PROXY: dead, HTTPS_PROXY: dead, ALL_PROXY: dead, NODE_USE_ENV_PROXY: '1' } },
+  );
+  expect(body).toMatchObject({ done: 1, proved: true });
+  expect(code).toBe(0);
+  expect(device?.gen).toBe(2);
+  // A device of the same fleet does not take what is not signed.
+  const unsigned = await operator.json([
+    ...['rotate', 'dev-0001', '--trust', 'broker', '--timeout', '1s', '--broker', line.broker.url],
+    ...['--api-url', line.api.url, '--api-key-file', await keyFileOf(line.api.key)],
+  ]);
+  expect([unsigned.code, device?.gen]).toEqual([1, 2]);
+});
+
+test('the API key comes from the environment too, never from the command line, and no output has it', async () => {
+  const { enroll, operator, sandbox } = await world();
+  await enroll(1);
+  const profile = join(operator.dir, 'no-key.json');
+  await writeFile(
+    profile,
+    JSON.stringify({
+      tenant: 'acme',
+      mqtt: { url: sandbox.line.broker.url },
+      trust: 'broker',
+      devicesDir: 'devices',
+      auditFile: 'audit.jsonl',
+      api: { url: sandbox.line.api.url },
+    }),
+    { mode: 0o600 },
+  );
+  const none = await operator.run(['rotate', 'dev-0001', '--profile', profile]);
+  expect([none.code, none.stderr.includes('NGROK_API_KEY')]).toEqual([64, true]);
+  const { code, stdout, stderr } = await operator.run(['rotate', 'dev-0001', '--profile', profile], {
+    env: { NGROK_API_KEY: sandbox.line.api.key },
+  });
+  expect(code).toBe(0);
+  expect(stdout + stderr).not.toContain(sandbox.line.api.key);
 });

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../../src/link/connection.ts';
-import { createInbox } from '../../../src/link/inbox.ts';
+import { createInbox, FLEET_BACKLOG } from '../../../src/link/inbox.ts';
 import { flushPromises } from '../../support/manual-clock.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const world = () => {
   const started: string[] = [];
@@ -65,4 +66,32 @@ test('leaves messages past its limits unacknowledged with the broker', () => {
   inbox.clear();
   expect(inbox.push(delivery('big', 5 * 1024 * 1024))).toBe(false);
   expect(inbox.push(delivery('small'))).toBe(true);
+});
+
+test("an operator's inbox takes what a whole fleet has stored, all at once, in order and each once", async () => {
+  const seen: string[] = [];
+  let acks = 0;
+  const inbox = createInbox((message) => {
+    seen.push(message.topic);
+    return Promise.resolve();
+  }, FLEET_BACKLOG);
+  const topics = Array.from({ length: 5000 }, (_, i) => `t${i}`);
+  for (const topic of topics) {
+    const isTaken = inbox.push({
+      topic,
+      payload: new Uint8Array(1),
+      retain: true,
+      ack: () => {
+        acks += 1;
+      },
+    });
+    expect(isTaken).toBe(true);
+  }
+  inbox.hold(false);
+  await waitFor(() => acks === topics.length, { what: 'every acknowledgement' });
+  expect(seen).toEqual(topics);
+  // What comes later is handled too.
+  inbox.push({ topic: 'late', payload: new Uint8Array(1), retain: false, ack: () => undefined });
+  await flushPromises();
+  expect(seen.at(-1)).toBe('late');
 });
