@@ -38,6 +38,8 @@ export interface FleetLink {
    * subscription, with a function that ends it. Rejects with a `LockkeeperError` when the broker refuses.
    */
   watch(filter: string, listener: MessageListener): Promise<() => void>;
+  /** The same for many filters at once, which costs few round trips. */
+  watchAll(filters: readonly string[], listener: MessageListener): Promise<() => void>;
   /** Resolves when the broker has it; rejects with a `LockkeeperError`. */
   publish(message: OutboundMessage): Promise<void>;
   /** The newest message of an exact topic, stored or live, or null when none comes within `waitMs`. */
@@ -117,26 +119,37 @@ export const createFleetLink = (options: FleetLinkOptions): FleetLink => {
       look();
     });
 
-  const watch: FleetLink['watch'] = async (filter, listener) => {
+  const add = (filter: string, listener: MessageListener): boolean => {
     const set = listeners.get(filter) ?? new Set();
     set.add(listener);
     listeners.set(filter, set);
-    const stop = (): void => {
-      set.delete(listener);
-      if (set.size === 0 && listeners.get(filter) === set) {
-        listeners.delete(filter);
-        resubscribe();
-      }
-    };
-    const isNew = set.size === 1;
+    return set.size === 1;
+  };
+  const remove = (filters: readonly string[], listener: MessageListener): void => {
+    let isLess = false;
+    for (const filter of filters) {
+      const set = listeners.get(filter);
+      set?.delete(listener);
+      if (set?.size === 0) isLess = listeners.delete(filter);
+    }
+    if (isLess) resubscribe();
+  };
+
+  const watchAll: FleetLink['watchAll'] = async (filters, listener) => {
+    const stop = (): void => remove(filters, listener);
+    const fresh = filters.filter((filter) => add(filter, listener));
     try {
-      if (isNew) resubscribe();
-      // For a filter that is held already this brings its stored messages to the new listener; else it waits for SUBACK.
-      await link.refresh(filter);
-      const refusal = link.status().problems.find((p) => p.message.includes(filter));
-      if (link.status().refusedFilters.includes(filter))
+      if (fresh.length > 0) resubscribe();
+      // For a filter that is held already this brings its stored messages to the new listener; after new ones, asked for
+      // in one go before, it waits until the broker has taken them.
+      const held = filters.filter((filter) => !fresh.includes(filter));
+      for (const filter of [...held, ...fresh.slice(-1)]) await link.refresh(filter);
+      const { refusedFilters, problems } = link.status();
+      const refused = filters.find((filter) => refusedFilters.includes(filter));
+      if (refused !== undefined)
         throw new LockkeeperError(
-          refusal ?? fault('BROKER_FILTER_REFUSED', `The broker refuses ${filter}.`, false),
+          problems.find((p) => p.message.includes(refused)) ??
+            fault('BROKER_FILTER_REFUSED', `The broker refuses ${refused}.`, false),
         );
       return stop;
     } catch (error) {
@@ -149,14 +162,15 @@ export const createFleetLink = (options: FleetLinkOptions): FleetLink => {
     tenant: options.tenant,
     ready,
     status: link.status,
-    watch,
+    watch: (filter, listener) => watchAll([filter], listener),
+    watchAll,
     publish: (message) => link.publish(message),
     async retained(topic, waitMs = RETAINED_WAIT_MS) {
       let stop: () => void = () => undefined;
       let cancel: () => void = () => undefined;
       const found = new Promise<InboundMessage | null>((resolve, reject) => {
         cancel = clock.after(waitMs, () => resolve(null));
-        watch(topic, resolve).then((end) => {
+        watchAll([topic], resolve).then((end) => {
           stop = end;
         }, reject);
       });

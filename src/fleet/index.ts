@@ -1,6 +1,19 @@
-/** The package's public face for fleet software: connect, send commands, write documents, rotate tokens. */
+/**
+ * The package's public face for fleet software: connect, send commands, write documents; provision, scope, rotate and
+ * revoke tokens at ngrok. Expected failures are values (`Result`), effects are given as ports.
+ */
 
+export { checkAcl, isUnrestricted, mayBind, ruleFor } from './acl.ts';
 export * from './api/index.ts';
+export { type AuditEntry, type AuditLog, openAuditLog } from './audit-log.ts';
+export {
+  type CredentialTag,
+  descriptionOf,
+  formatTag,
+  type HeldCredential,
+  heldBy,
+  parseTag,
+} from './credential-tag.ts';
 export {
   type DeviceBook,
   type DeviceRecord,
@@ -8,6 +21,23 @@ export {
   type PinnedKey,
   takeSeq,
 } from './device-book.ts';
+export { type DeviceSeen, type DeviceView, openDeviceView } from './device-view.ts';
+export {
+  type BundleContent,
+  type BundleSecrets,
+  lockBundle,
+  sealBundle,
+  unlockBundle,
+  unsealBundle,
+} from './enroll/bundle.ts';
+export { checkDeviceConfig, deviceConfig } from './enroll/device-config.ts';
+export {
+  type Enrolled,
+  type EnrollOptions,
+  type EnrollPorts,
+  enrollDevice,
+} from './enroll/enroll.ts';
+export { openMintNote } from './enroll/mint-note.ts';
 export {
   createFleetLink,
   type FleetLink,
@@ -21,5 +51,29 @@ export { keyFromHello, pinDevice, readDeviceKeyFile, sealingKey } from './pin-de
 export { loadProfile, type Profile, type ProfileOverrides } from './profile.ts';
 export { parseDesired, readDesired, readHello, readReported, type StoredDesired } from './read-device.ts';
 export { prepareRekey, type RekeyArguments, type RekeyOptions } from './rekey.ts';
+export { type Revoked, type RevokeOptions, type RevokePorts, revokeDevice } from './revoke.ts';
+export { openRevokeNote } from './revoke-note.ts';
+export { type DeviceFacts, type Goal, nextStep, type Step } from './rotation/next-step.ts';
+export {
+  type RotateFleetOptions,
+  type RotateFleetPorts,
+  type RotationReport,
+  resolveScope,
+  rotateFleet,
+  type Scope,
+} from './rotation/rotate.ts';
+export type { DeviceOutcome } from './rotation/rotate-device.ts';
+export type { RotationProgress } from './rotation/run-rotation.ts';
+export { type Amount, parseAmount, parseWaves } from './rotation/waves.ts';
 export { type SendOptions, type SendOutcome, sendCommand } from './send-command.ts';
 export { type SetDesiredOptions, type SetDesiredOutcome, setDesired } from './set-desired.ts';
+export { applyChanges, readSiteState } from './site/site-apply.ts';
+export { type Change, planDeletion, planSite, type SitePlan, type SiteState } from './site/site-plan.ts';
+export { findSite, listSites, type SiteRecord, type SiteTag } from './site/site-record.ts';
+export { type EndpointSpec, readSiteFile, type SiteSpec, siteSpec } from './site/site-spec.ts';
+export { type DeviceRow, type DeviceState, deviceRow, fleetRows } from './watch/device-row.ts';
+export { type ApiLists, type FleetFacts, factsOf, readApiLists } from './watch/facts.ts';
+export { type FleetView, type FleetViewOptions, openFleetView } from './watch/fleet-view.ts';
+export { DEFAULT_WATCH, type FleetCondition, judgeDevice, type WatchSettings } from './watch/judge.ts';
+export type { DeviceSeen } from './watch/seen.ts';
+export { type FleetSummary, isAlarming, summarize } from './watch/summary.ts';

@@ -75,8 +75,15 @@ export interface Connection {
   destroy(): void;
 }
 
-const subscription = (filter: string) => ({
-  qos: 1 as const,
+/**
+ * A client without a session gains nothing by QoS 1: what it does not take is lost with the connection. But brokers queue
+ * stored QoS 1 messages (Mosquitto: 1,000, then the rest of a fleet is dropped); at QoS 0 they are written at once.
+ */
+const isFleetWide = (filter: string, session: ConnectionOptions['session']): boolean =>
+  session === 'none' && filter.includes('/d/+/');
+
+const subscription = (filter: string, session: ConnectionOptions['session']) => ({
+  qos: isFleetWide(filter, session) ? (0 as const) : (1 as const),
   nl: false,
   // Stored commands are never wanted; the stored document always is, so that a lost update is made good.
   rh: filter.includes('/cmd/') ? 2 : 0,
@@ -213,7 +220,7 @@ export const openConnection = (options: ConnectionOptions, events: ConnectionEve
       answer<SubscribeAnswer>(
         () => null,
         (done) => {
-          const map = Object.fromEntries(filters.map((f) => [f, subscription(f)]));
+          const map = Object.fromEntries(filters.map((f) => [f, subscription(f, options.session)]));
           client.subscribe(map, (_error, _granted, packet) => {
             // Without SUBACK the answer is the close that follows.
             if (packet !== undefined) done(packet.granted.map(Number));

@@ -6,6 +6,7 @@ import type { Cli } from './cli.ts';
 import { addDesiredCommands } from './desired-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addEnrollCommand } from './enroll-command.ts';
+import { addFleetCommands } from './fleet-commands.ts';
 import { addInstallCommand } from './install-command.ts';
 import { addKeysCommands } from './keys-commands.ts';
 import { addLocalCommands } from './local-commands.ts';
@@ -37,6 +38,7 @@ export const createProgram = (cli: Cli): Command => {
   addInstallCommand(program, cli);
   addRotateCommand(program, cli);
   addRevokeCommand(program, cli);
+  addFleetCommands(program, cli);
   return program;
 };
 

@@ -1,0 +1,9 @@
+/** The commands that look at the whole fleet. */
+import type { Command } from 'commander';
+import type { Cli } from './cli.ts';
+import { addFleetStatusCommand } from './fleet-status-command.ts';
+
+export const addFleetCommands = (program: Command, cli: Cli): void => {
+  const fleet = program.command('fleet').description('look at all devices');
+  addFleetStatusCommand(fleet, cli);
+};
