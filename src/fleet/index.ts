@@ -21,7 +21,7 @@ export {
   type PinnedKey,
   takeSeq,
 } from './device-book.ts';
-export { type DeviceSeen, type DeviceView, openDeviceView } from './device-view.ts';
+export { type DeviceView, openDeviceView } from './device-view.ts';
 export {
   type BundleContent,
   type BundleSecrets,
