@@ -100,6 +100,8 @@ const wrap = (line: string): readonly string[] => {
 export const statusLines = (status: Json, nowMs: number): readonly string[] => {
   const link = record(status['link']);
   const session = record(status['session']);
+  // What is read out to whoever confirms this device.
+  const fingerprint = word(record(status['key'])['fingerprint'], '');
   const protocol =
     link['protocol'] === null || link['protocol'] === undefined ? '' : ` (MQTT ${word(link['protocol'])})`;
   const latency = typeof session['latencyMs'] === 'number' ? `, ${Math.round(session['latencyMs'])} ms` : '';
@@ -110,6 +112,7 @@ export const statusLines = (status: Json, nowMs: number): readonly string[] => {
     ...(link['state'] === 'connected' ? [] : errorLine(link)),
     `session   ${word(session['state'])} ${since(session['since'], nowMs)}, generation ${word(session['generation'])}${latency}, reconnects ${word(session['reconnects'], '0')}`,
     ...errorLine(session),
+    ...(fingerprint === '' ? [] : [`key       ${fingerprint}`]),
     ...endpointLines(records(status['endpoints']), nowMs),
     ...conditionLines(records(status['conditions']), nowMs),
   ].flatMap(wrap);

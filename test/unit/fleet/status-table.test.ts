@@ -28,6 +28,7 @@ test('shows each part with how long it has been so', () => {
       },
       endpoints: [],
       conditions: [],
+      key: { fingerprint: 'c0bd-505f-4d55' },
     },
     NOW,
   );
@@ -37,6 +38,7 @@ test('shows each part with how long it has been so', () => {
     '          BROKER_NET: It does not answer.',
     'session   auth-failed for 3 h, generation 4, reconnects 2',
     '          NGROK_AUTH_REFUSED: The token is refused.',
+    'key       c0bd-505f-4d55',
     '',
     'No endpoints.',
   ]);
