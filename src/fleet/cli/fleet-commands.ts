@@ -2,8 +2,10 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
 import { addFleetStatusCommand } from './fleet-status-command.ts';
+import { addFleetWatchCommand } from './fleet-watch-command.ts';
 
 export const addFleetCommands = (program: Command, cli: Cli): void => {
   const fleet = program.command('fleet').description('look at all devices');
   addFleetStatusCommand(fleet, cli);
+  addFleetWatchCommand(fleet, cli);
 };

@@ -1,6 +1,6 @@
 /** One device as an operator wants to see it: what it says of itself, joined with what ngrok knows. Pure. */
 
-import type { DeviceFacts, FleetFacts, SessionFact } from './facts.ts';
+import { type DeviceFacts, type FleetFacts, NO_FACTS, type SessionFact } from './facts.ts';
 import { type FleetCondition, judgeDevice, type WatchSettings } from './judge.ts';
 import type { DeviceSeen } from './seen.ts';
 
@@ -136,8 +136,6 @@ export const deviceRow = (
     conditions,
   };
 };
-
-const NO_FACTS: DeviceFacts = { site: null, credentials: [], sessions: [], endpoints: [] };
 
 /** The rows of a fleet, by name: every device that either side knows. `facts` is null without the API. */
 export const fleetRows = (

@@ -52,6 +52,9 @@ export interface DeviceFacts {
   readonly endpoints: readonly EndpointFact[];
 }
 
+/** A device of which ngrok has nothing. */
+export const NO_FACTS: DeviceFacts = { site: null, credentials: [], sessions: [], endpoints: [] };
+
 /** A URL that more than one session serves. */
 export interface PoolFact {
   readonly url: string;

@@ -75,10 +75,13 @@ const span = (seconds: number): string => {
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 };
 
-/** On line by its presence, or by a message that came after the broker told of its end: a will that came late. */
-const isOnline = (seen: DeviceSeen): boolean =>
-  seen.presence?.online === true ||
-  (seen.heardMs !== null && seen.presenceAtMs !== null && seen.heardMs > seen.presenceAtMs);
+/** Messages that were on their way when the connection ended may come in this time after its will. */
+const ON_THE_WAY_MS = 5000;
+
+/** On line by its presence, or by a message well after the broker told of its end: then the will was a late one. */
+const isOnline = ({ presence, heardMs, presenceAtMs }: DeviceSeen): boolean =>
+  presence?.online === true ||
+  (heardMs !== null && presenceAtMs !== null && heardMs > presenceAtMs + ON_THE_WAY_MS);
 
 const WHY: Readonly<Record<string, string>> = {
   lost: 'its connection to the broker was lost',

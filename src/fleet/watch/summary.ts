@@ -37,13 +37,8 @@ const ofNobody = (facts: FleetFacts): readonly FleetCondition[] => [
 export const isAlarming = ({ state }: Pick<DeviceRow, 'state'>): boolean =>
   state === 'offline' || state === 'stuck';
 
-/** Joins both sides. `facts` is null without the API. */
-export const summarize = (
-  seen: ReadonlyMap<string, DeviceSeen>,
-  facts: FleetFacts | null,
-  settings: WatchSettings,
-): FleetSummary => {
-  const rows = fleetRows(seen, facts, settings);
+/** Counts rows that are there. `facts` is null without the API. */
+export const summarizeRows = (rows: readonly DeviceRow[], facts: FleetFacts | null): FleetSummary => {
   const counts: Record<DeviceState, number> = { online: 0, offline: 0, stuck: 0, unknown: 0 };
   const versions: Record<string, number> = {};
   for (const { state, versions: has } of rows) {
@@ -59,3 +54,10 @@ export const summarize = (
     conditions: facts === null ? [] : ofNobody(facts),
   };
 };
+
+/** Joins both sides. `facts` is null without the API. */
+export const summarize = (
+  seen: ReadonlyMap<string, DeviceSeen>,
+  facts: FleetFacts | null,
+  settings: WatchSettings,
+): FleetSummary => summarizeRows(fleetRows(seen, facts, settings), facts);
