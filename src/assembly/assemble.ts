@@ -22,7 +22,7 @@ import { newBootNonce } from '../protocol/ids.ts';
 import { unsealToken } from '../protocol/seal.ts';
 import { probeEdge } from '../tunnel/probe-edge.ts';
 import { createTunnels, defaultProcessEntry } from '../tunnel/tunnels.ts';
-import { createLockFile } from '../vault/lock-file.ts';
+import { checkLockFile, createLockFile } from '../vault/lock-file.ts';
 import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
 import { dialForCheck } from './dial-for-check.ts';
@@ -61,7 +61,7 @@ export const assemble = async (
 ): Promise<Result<Running>> => {
   const clock = systemClock;
   const nowS = (): number => Math.floor(clock.wall() / 1000);
-  const state = await openState(config, nowS);
+  const state = await openState(config, nowS, env);
   if (!state.ok) return state;
   const {
     dir,
@@ -87,6 +87,11 @@ export const assemble = async (
     },
   });
   for (const warning of warnings) log.warn({}, warning);
+  if (keys.level === 'file')
+    log.info(
+      {},
+      'device key and authtokens lie in files in stateDir that root can read; device.keyFile with a systemd credential encrypts them',
+    );
   if (recovered.length > 0) log.warn({ stores: recovered }, 'damaged state files were set aside');
 
   const release = async (f: Fault): Promise<Result<never>> => {
@@ -228,7 +233,10 @@ export const assemble = async (
   };
   await readToken();
 
-  const lockFile = createLockFile(config.lockFile === '' ? join(config.stateDir, 'lock') : config.lockFile);
+  const lockPath = config.lockFile === '' ? join(config.stateDir, 'lock') : config.lockFile;
+  const unusable = await checkLockFile(lockPath);
+  if (unusable !== null) return release(unusable);
+  const lockFile = createLockFile(lockPath);
   daemon.setLocked(await lockFile.isLocked());
 
   const control = await startControlServer(config.socket, {

@@ -18,6 +18,7 @@ import { type Journal, openJournal } from '../vault/journal.ts';
 import { type MirroredStore, openStore } from '../vault/mirrored-store.ts';
 import { openStateDir, type StateDir } from '../vault/state-dir.ts';
 import { openTokenVault, type TokenVault } from '../vault/token-vault.ts';
+import { readDeviceKey } from './device-key-file.ts';
 
 export interface KeySetRecord {
   readonly jws: string;
@@ -57,14 +58,20 @@ const openDir = async (path: string, patienceMs: number): Promise<Result<StateDi
   }
 };
 
-export const openState = async (config: Config, nowS: () => number): Promise<Result<OpenState>> => {
+export const openState = async (
+  config: Config,
+  nowS: () => number,
+  env: NodeJS.ProcessEnv,
+): Promise<Result<OpenState>> => {
   const dir = await openDir(config.stateDir, 5000);
   if (!dir.ok) return dir;
   const path = config.stateDir;
   const runDir = join(path, 'run');
   const tooLong = await checkRunDir(runDir);
   if (tooLong !== null) return failed(fault('STORE_FAILED', tooLong.message, false));
-  const keys = await openDeviceKeys({ dir: path });
+  const credential = await readDeviceKey(config, env);
+  if (!credential.ok) return credential;
+  const keys = await openDeviceKeys({ dir: path, ...credential.value });
   if (!keys.ok) return keys;
   const { cipher } = keys.value;
   const vault = await openTokenVault({ dir: path, ...(cipher === undefined ? {} : { cipher }) });

@@ -41,7 +41,7 @@ export interface MqttConfig {
 }
 
 export interface Config {
-  readonly device: { readonly id: string; readonly tenant: string };
+  readonly device: { readonly id: string; readonly tenant: string; readonly keyFile: string };
   readonly stateDir: string;
   readonly socket: string;
   readonly mqtt: MqttConfig;

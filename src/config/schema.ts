@@ -16,6 +16,9 @@ const device = Type.Object(
       description: 'Whose device it is: a level of every topic.',
       wanted: '1 to 32 of a-z, 0-9 and -, beginning with a letter',
     }),
+    keyFile: secretPath(
+      "The device's private key (a JWK) in place of one made in `stateDir`. Authtokens on disk are then encrypted under it.",
+    ),
   },
   { ...CLOSED, default: {}, description: 'Who this is.' },
 );

@@ -1,6 +1,8 @@
 /** The local break-glass: while the file exists the device is locked, whoever made it: the CLI, a person, a key switch. */
 import { access, open, rm } from 'node:fs/promises';
-import { failed, ok, type Result } from '../core/errors.ts';
+import { basename, dirname } from 'node:path';
+import { type Fault, failed, fault, ok, type Result } from '../core/errors.ts';
+import { mountedNamesIn } from './mounted-files.ts';
 import { storeFault } from './store-fault.ts';
 
 export interface LockFile {
@@ -8,6 +10,16 @@ export interface LockFile {
   lock(): Promise<Result<void>>;
   unlock(): Promise<Result<void>>;
 }
+
+/** A lock that is itself a mount could never be taken away: said at the start, not at the first `unlock`. */
+export const checkLockFile = async (path: string): Promise<Fault | null> =>
+  (await mountedNamesIn(dirname(path))).includes(basename(path))
+    ? fault(
+        'STORE_FAILED',
+        `lockFile ${path} is a mount of its own and cannot be removed, mount its folder instead`,
+        false,
+      )
+    : null;
 
 export const createLockFile = (path: string): LockFile => ({
   isLocked: () =>

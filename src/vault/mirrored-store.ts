@@ -35,7 +35,7 @@ export interface StoreOptions<T> {
 }
 
 type Loaded<T> =
-  | { readonly state: 'good'; readonly content: SlotContent; readonly value: T }
+  | { readonly state: 'good'; readonly content: SlotContent; readonly value: T; readonly isPlain: boolean }
   | { readonly state: 'missing' | 'bad' };
 
 const SLOTS = [0, 1] as const;
@@ -50,20 +50,21 @@ export const openStore = async <T>(options: StoreOptions<T>): Promise<MirroredSt
   const disk = options.disk ?? nodeDisk;
   const pathOf = (slot: SlotIndex): string => join(options.dir, `${options.name}.${slot}.json`);
 
-  const decode = (json: string): T | undefined => {
-    const stored: unknown = JSON.parse(json);
-    if (options.cipher === undefined) return options.validate(stored);
-    const plain = typeof stored === 'string' ? options.cipher.open(stored) : undefined;
+  /** A value from before there was a cipher is taken, to be written anew under it. */
+  const decode = (stored: unknown): T | undefined => {
+    if (options.cipher === undefined || typeof stored !== 'string') return options.validate(stored);
+    const plain = options.cipher.open(stored);
     return plain === undefined ? undefined : options.validate(JSON.parse(plain));
   };
 
   const load = async (slot: SlotIndex): Promise<Loaded<T>> => {
     try {
       const content = decodeSlot(await disk.read(pathOf(slot)));
-      const value = content === undefined ? undefined : decode(content.json);
-      return content === undefined || value === undefined
-        ? { state: 'bad' }
-        : { state: 'good', content, value };
+      if (content === undefined) return { state: 'bad' };
+      const stored: unknown = JSON.parse(content.json);
+      const value = decode(stored);
+      const isPlain = typeof stored !== 'string';
+      return value === undefined ? { state: 'bad' } : { state: 'good', content, value, isPlain };
     } catch (error) {
       return { state: errnoOf(error) === 'ENOENT' ? 'missing' : 'bad' };
     }
@@ -85,7 +86,8 @@ export const openStore = async <T>(options: StoreOptions<T>): Promise<MirroredSt
       ? []
       : SLOTS.filter((slot) => {
           const found = loaded[slot];
-          return found.state !== 'good' || found.content.counter !== newest.content.counter;
+          if (found.state !== 'good' || found.content.counter !== newest.content.counter) return true;
+          return options.cipher !== undefined && found.isPlain;
         }),
   );
   // One missing copy beside the very first save is what a power cut between the two writes leaves: nothing was lost.
