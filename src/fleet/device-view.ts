@@ -1,94 +1,85 @@
-/** What devices keep published, read from the broker: one device by its own topics, a fleet by three wildcards. */
-import type { Clock } from '../core/clock.ts';
+/** What some devices keep published, for a rotation: one by its own topics, more by the view of the whole fleet. */
+import { type Clock, sleep } from '../core/clock.ts';
 import type { InboundMessage } from '../daemon/ports.ts';
-import type { HelloMessage, PresenceMessage } from '../protocol/presence-schema.ts';
-import type { ReportedMessage } from '../protocol/reported-schema.ts';
-import { readStrictJson } from '../protocol/strict-json.ts';
-import { formatTopic, parseTopic } from '../protocol/topics.ts';
-import { type Checked, checkHello, checkPresence, checkReported } from '../protocol/validate.ts';
+import { formatTopic } from '../protocol/topics.ts';
 import type { FleetLink } from './fleet-link.ts';
-
-/** The newest of each kind; what was never published, or cannot be read, is absent. */
-export interface DeviceSeen {
-  readonly presence?: PresenceMessage;
-  readonly hello?: HelloMessage;
-  readonly reported?: ReportedMessage;
-}
+import { openFleetView } from './watch/fleet-view.ts';
+import { type DeviceSeen, foldMessage, missingLeaves, STORED_LEAVES, UNSEEN } from './watch/seen.ts';
 
 export interface DeviceView {
+  /** The newest of each kind; what was never published, or cannot be read, is absent. */
   get(device: string): DeviceSeen;
-  /** Every device that was seen. */
-  devices(): readonly string[];
   /** Resolves when `look` is true for what the device shows, at once or later; false when the time is over. */
   until(device: string, look: (seen: DeviceSeen) => boolean, deadlineMs: number): Promise<boolean>;
   close(): void;
 }
 
-const LEAVES = ['presence', 'hello', 'reported'] as const;
-type Leaf = (typeof LEAVES)[number];
+/** Where the newest comes from. */
+interface Source {
+  get(device: string): DeviceSeen | undefined;
+  onChange(listener: (device: string) => void): () => void;
+  close(): void;
+}
 
-/** Stored messages come at once; nothing new for so long means that there are no more. */
-const QUIET_MS = 400;
+/** A device that has not shown all it keeps published by then does not have it. */
+const STORED_WAIT_MS = 2000;
 
-const read = <T>(payload: Uint8Array, check: (value: unknown) => Checked<T>): T | undefined => {
-  const json = readStrictJson(payload);
-  const checked = json.ok ? check(json.value) : null;
-  return checked?.ok === true ? checked.value : undefined;
+const openOne = async (link: FleetLink, device: string, clock: Clock): Promise<Source> => {
+  const { tenant } = link;
+  const listeners = new Set<(device: string) => void>();
+  let seen: DeviceSeen | undefined;
+  const stop = await link.watchAll(
+    STORED_LEAVES.map((kind) => formatTopic({ kind, tenant, device })),
+    (message: InboundMessage) => {
+      const folded = foldMessage(() => seen, message, clock.wall());
+      if (folded === null) return;
+      seen = folded.seen;
+      for (const listener of [...listeners]) listener(device);
+    },
+  );
+  const untilMs = clock.now() + STORED_WAIT_MS;
+  while (missingLeaves(seen).length > 0 && clock.now() < untilMs) await sleep(clock, STORED_WAIT_MS / 40);
+  return {
+    get: () => seen,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: stop,
+  };
 };
 
-const withLeaf = (seen: DeviceSeen, leaf: Leaf, payload: Uint8Array): DeviceSeen => {
-  const presence = leaf === 'presence' ? read(payload, checkPresence) : undefined;
-  if (presence !== undefined) return { ...seen, presence };
-  const hello = leaf === 'hello' ? read(payload, checkHello) : undefined;
-  if (hello !== undefined) return { ...seen, hello };
-  const reported = leaf === 'reported' ? read(payload, checkReported) : undefined;
-  return reported === undefined ? seen : { ...seen, reported };
+const openMany = async (link: FleetLink, devices: readonly string[], clock: Clock): Promise<Source> => {
+  const view = await openFleetView(link, clock, { known: devices, isLive: false });
+  return {
+    get: (device) => view.devices().get(device),
+    onChange: (listener) => view.onChange(listener),
+    close: view.close,
+  };
 };
-
-const isWhole = (seen: DeviceSeen | undefined): boolean =>
-  seen?.presence !== undefined && seen.hello !== undefined && seen.reported !== undefined;
 
 /**
- * Watches the devices and waits until what is stored has come: until each showed all, or nothing came for a moment.
- * More than one device is watched by wildcard. Rejects with a `LockkeeperError` when the broker refuses.
+ * Watches the devices, and waits until what is stored of them has come. Rejects with a `LockkeeperError` when the broker
+ * refuses.
  */
 export const openDeviceView = async (
   link: FleetLink,
   devices: readonly string[],
   clock: Clock,
 ): Promise<DeviceView> => {
-  const { tenant } = link;
-  const seen = new Map<string, DeviceSeen>();
+  const [only] = devices;
+  const source =
+    devices.length === 1 && only !== undefined
+      ? await openOne(link, only, clock)
+      : await openMany(link, devices, clock);
   const lookers = new Map<string, Set<() => void>>();
-  let lastAtMs = clock.now();
-
-  const onMessage = ({ topic, payload }: InboundMessage): void => {
-    const parsed = parseTopic(topic);
-    const leaf = LEAVES.find((name) => name === parsed?.kind);
-    if (leaf === undefined || parsed === undefined || !('device' in parsed)) return;
-    lastAtMs = clock.now();
-    seen.set(parsed.device, withLeaf(seen.get(parsed.device) ?? {}, leaf, payload));
-    for (const look of lookers.get(parsed.device) ?? []) look();
-  };
-  const filters = (device: string): readonly string[] =>
-    LEAVES.map((kind) => formatTopic({ kind, tenant, device }));
-  const wanted = devices.length === 1 ? filters(devices[0] ?? '') : filters('+');
-  const stops: (() => void)[] = [];
-  for (const filter of wanted) stops.push(await link.watch(filter, onMessage));
-
-  const isComplete = (): boolean => devices.every((device) => isWhole(seen.get(device)));
-  await new Promise<void>((resolve) => {
-    const look = (): void => {
-      if (isComplete() || clock.now() - lastAtMs >= QUIET_MS) resolve();
-      else clock.after(QUIET_MS / 8, look);
-    };
-    lastAtMs = clock.now();
-    look();
+  const stop = source.onChange((device) => {
+    for (const look of [...(lookers.get(device) ?? [])]) look();
   });
+  const get = (device: string): DeviceSeen => source.get(device) ?? UNSEEN;
 
   return {
-    get: (device) => seen.get(device) ?? {},
-    devices: () => [...seen.keys()],
+    get,
     until: (device, look, deadlineMs) =>
       new Promise((resolve) => {
         const set = lookers.get(device) ?? new Set();
@@ -96,17 +87,19 @@ export const openDeviceView = async (
         const finish = (isSeen: boolean): void => {
           cancel();
           set.delete(check);
+          if (set.size === 0) lookers.delete(device);
           resolve(isSeen);
         };
         const check = (): void => {
-          if (look(seen.get(device) ?? {})) finish(true);
+          if (look(get(device))) finish(true);
         };
         const cancel = clock.after(deadlineMs, () => finish(false));
         set.add(check);
         check();
       }),
     close: () => {
-      for (const stop of stops) stop();
+      stop();
+      source.close();
     },
   };
 };
