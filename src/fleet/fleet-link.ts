@@ -47,9 +47,12 @@ export interface FleetLink {
   close(): Promise<void>;
 }
 
-/** Whether a topic falls under a filter. */
+/** `$share/GROUP/` before the filter that is shared. */
+const SHARED = /^\$share\/[^/]+\//;
+
+/** Whether a topic falls under a filter, shared or not. */
 export const matchesFilter = (filter: string, topic: string): boolean => {
-  const wanted = filter.split('/');
+  const wanted = filter.replace(SHARED, '').split('/');
   const levels = topic.split('/');
   for (const [i, part] of wanted.entries()) {
     if (part === '#') return true;

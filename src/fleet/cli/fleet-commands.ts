@@ -1,6 +1,7 @@
 /** The commands that look at the whole fleet. */
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { addFleetExporterCommand } from './fleet-exporter-command.ts';
 import { addFleetStatusCommand } from './fleet-status-command.ts';
 import { addFleetWatchCommand } from './fleet-watch-command.ts';
 
@@ -8,4 +9,5 @@ export const addFleetCommands = (program: Command, cli: Cli): void => {
   const fleet = program.command('fleet').description('look at all devices');
   addFleetStatusCommand(fleet, cli);
   addFleetWatchCommand(fleet, cli);
+  addFleetExporterCommand(fleet, cli);
 };
