@@ -152,7 +152,9 @@ try {
     devicesAMinute: Math.round((devices / tookS) * 60),
     apiRequests: requests,
     apiRequestsADevice: Number((requests / devices).toFixed(2)),
-    ...(limit === 0 ? {} : { requestsOfTheOtherClient: others, mostAnswersInAMinute: mostInAMinute.value }),
+    ...(limit === 0
+      ? {}
+      : { requestsOfTheOtherClient: others, callsInTheBusiestMinute: mostInAMinute.value }),
     commandLine: { cpuS: Math.round(cliCpuS), peakMemoryMb: Math.round(memoryKb / 1024) },
     broker: { cpuS: Number(((await cpuS(broker.child.pid ?? 0)) - brokerBefore).toFixed(1)) },
     flaws: flaws.slice(0, 5),

@@ -1,6 +1,15 @@
 /** The client-side limiter: one for all parallel work of a process, and over a shared file for all of a user's. */
 import type { Clock } from '../../core/clock.ts';
-import { API_RATE, type Grant, grant, pauseAfter429Ms, type Rate } from './rate-window.ts';
+import {
+  API_RATE,
+  type Grant,
+  grant,
+  pauseAfter429Ms,
+  type Rate,
+  type Share,
+  shareAfterRefusal,
+  shareAt,
+} from './rate-window.ts';
 
 /** Where the moments of sent requests are kept; wall-clock milliseconds, since several processes may share them. */
 export interface RateStore {
@@ -31,6 +40,9 @@ export interface Limiter {
   readonly waitedMs: number;
 }
 
+/** While the share is less than the limit, it is looked at so often in a window. */
+const SHARE_LOOKS = 20;
+
 interface Waiter {
   readonly go: () => void;
   readonly fail: (error: unknown) => void;
@@ -44,6 +56,9 @@ export const createLimiter = (clock: Clock, rate: Rate | null, store: RateStore)
   let refusals = 0;
   let waitedMs = 0;
   let isPumping = false;
+  let share: Share = { limit: rate?.limit ?? 0, sinceMs: clock.now() };
+  /** Requests of ours in the window, at the last look. */
+  let sent = 0;
   let cancelTimer: (() => void) | null = null;
 
   const release = (count: number): void => {
@@ -68,9 +83,14 @@ export const createLimiter = (clock: Clock, rate: Rate | null, store: RateStore)
             return;
           }
           const wanted = waiting.length;
-          const granted = await store.change((times) => grant(times, wanted, clock.wall(), rate));
+          share = shareAt(share, clock.now(), rate);
+          const own = { ...rate, limit: Math.floor(share.limit) };
+          const granted = await store.change((times) => grant(times, wanted, clock.wall(), own));
+          sent = granted.times.length;
           release(granted.granted);
           againMs = granted.nextAtMs - clock.wall();
+          // The share may have grown by one before the window moves.
+          if (own.limit < rate.limit) againMs = Math.min(againMs, rate.windowMs / SHARE_LOOKS);
         }
         if (waiting.length > 0 && againMs > 0) {
           cancelTimer = clock.after(againMs, () => void pump());
@@ -111,6 +131,9 @@ export const createLimiter = (clock: Clock, rate: Rate | null, store: RateStore)
     },
     refused(retryAfterS) {
       refusals += 1;
+      // Those that were under way together are refused together: that is one lesson.
+      if (rate !== null && clock.now() >= pausedUntilMs)
+        share = shareAfterRefusal(share, sent, clock.now(), rate);
       const untilMs =
         clock.now() + pauseAfter429Ms(refusals, retryAfterS, (rate ?? API_RATE).windowMs, clock.random());
       pausedUntilMs = Math.max(pausedUntilMs, untilMs);

@@ -44,3 +44,30 @@ export const pauseAfter429Ms = (
   const own = windowMs * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.max(0, inARow - 1));
   return Math.max((retryAfterS ?? 0) * 1000, own * (0.75 + random01 / 2));
 };
+
+/**
+ * What is left of the limit for us, when others use the account too: learned from refusals, won back slowly. Without it
+ * every window would be filled with requests that are refused.
+ */
+export interface Share {
+  readonly limit: number;
+  /** Monotonic time up to which it was won back. */
+  readonly sinceMs: number;
+}
+
+const LEAST_SHARE = 0.1;
+const SHARE_AFTER_REFUSAL = 0.9;
+/** Requests a window that are won back in one window without a refusal. */
+const WON_BACK = 20;
+
+/** After a refusal, when `sent` requests of ours were in the window: a little less than that got through. */
+export const shareAfterRefusal = (share: Share, sent: number, nowMs: number, rate: Rate): Share => ({
+  limit: Math.max(1, rate.limit * LEAST_SHARE, SHARE_AFTER_REFUSAL * Math.min(share.limit, sent)),
+  sinceMs: nowMs,
+});
+
+/** The share as time goes by. */
+export const shareAt = (share: Share, nowMs: number, rate: Rate): Share => ({
+  limit: Math.min(rate.limit, share.limit + (WON_BACK * (nowMs - share.sinceMs)) / rate.windowMs),
+  sinceMs: nowMs,
+});

@@ -86,3 +86,50 @@ test('a store that fails, fails the requests that wait for it', async () => {
   const limiter = createLimiter(manualClock(), RATE, { change: () => Promise.reject(new Error('no disk')) });
   await expect(limiter.take()).rejects.toThrow('no disk');
 });
+
+test('beside another client it soon keeps to what is left, and takes all again when the other is gone', async () => {
+  const clock = manualClock();
+  const rate = { limit: 120, windowMs: 60_000 };
+  const limiter = createLimiter(clock, rate, createMemoryRateStore());
+  const taken: number[] = [];
+  const asked: number[] = [];
+  const serve = (): boolean => {
+    const now = clock.now();
+    asked.push(now);
+    const recent = taken.filter((at) => now - at < rate.windowMs).length;
+    if (recent >= rate.limit) return false;
+    taken.push(now);
+    return true;
+  };
+  let isOtherThere = true;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    for (;;) {
+      await limiter.take();
+      if (serve()) {
+        done += 1;
+        limiter.accepted();
+      } else limiter.refused(null);
+    }
+  };
+  const minutes = async (count: number): Promise<void> => {
+    for (let s = 0; s < count * 60; s += 1) {
+      if (isOtherThere) serve();
+      await clock.advance(1000);
+    }
+  };
+  // The other was there first.
+  await minutes(1);
+  for (let i = 0; i < 8; i += 1) void work();
+  await minutes(4);
+  const before = { asked: asked.length, done };
+  await minutes(4);
+  // Half of the limit each: the other gets its 60 a minute, and ours loses little to refusals.
+  expect(asked.length - before.asked).toBeLessThan(4 * 132);
+  expect(done - before.done).toBeGreaterThan(4 * 45);
+  isOtherThere = false;
+  await minutes(4);
+  const alone = done;
+  await minutes(1);
+  expect(done - alone).toBeGreaterThan(110);
+});
