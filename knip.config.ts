@@ -32,8 +32,6 @@ const config: KnipConfig = {
     'node',
     // Found by dependency-cruiser by its name.
     '@swc/core',
-    // For the tests of images and the unit, which are yet to come.
-    'testcontainers',
   ],
 };
 

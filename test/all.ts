@@ -40,6 +40,7 @@ const STEPS: readonly Step[] = [
   tests('unit'),
   tests('integration', '--maxWorkers=2'),
   tests('system', '--maxWorkers=2'),
+  tests('containers'),
 ];
 
 /** The steps find their programs whether npm started this file or a person did. */

@@ -26,6 +26,7 @@ import { checkLockFile, createLockFile } from '../vault/lock-file.ts';
 import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
 import { dialForCheck } from './dial-for-check.ts';
+import { coreWarning } from './guard-memory.ts';
 import { type StatusParts, statusLine } from './notify-watch.ts';
 import { openState } from './open-state.ts';
 import { openTrustKeeper } from './trust.ts';
@@ -35,6 +36,9 @@ import { windowState } from './window-state.ts';
 /** Written by systemd's time service once the clock is set. */
 const SYNCHRONISED = '/run/systemd/timesync/synchronized';
 const DISK_LOOK_MS = 5000;
+
+const VAULT_SEALED =
+  'The authtokens on disk are encrypted under another key: put it back and restart, or send a rekey; until then they are left as they are.';
 
 const mayWrite = (path: string): Promise<boolean> =>
   access(path, constants.W_OK).then(
@@ -87,11 +91,8 @@ export const assemble = async (
     },
   });
   for (const warning of warnings) log.warn({}, warning);
-  if (keys.level === 'file')
-    log.info(
-      {},
-      'device key and authtokens lie in files in stateDir that root can read; device.keyFile with a systemd credential encrypts them',
-    );
+  const core = coreWarning();
+  if (core !== null) log.warn({}, core);
   if (recovered.length > 0) log.warn({ stores: recovered }, 'damaged state files were set aside');
 
   const release = async (f: Fault): Promise<Result<never>> => {
@@ -113,15 +114,9 @@ export const assemble = async (
     ...(diskFault === null
       ? []
       : [{ code: 'STORE_DEGRADED', severity: 'error', message: diskFault.message } as const]),
-    ...(recovered.length === 0
-      ? []
-      : [
-          {
-            code: 'SLOT_RECOVERED',
-            severity: 'warning',
-            message: `Damaged state files were repaired: ${recovered.join(', ')}.`,
-          } as const,
-        ]),
+    ...(vault.isSealedAway()
+      ? [{ code: 'VAULT_SEALED', severity: 'error', message: VAULT_SEALED } as const]
+      : []),
     ...(tokenFault === null
       ? []
       : [{ code: 'CONFIG_INVALID', severity: 'warning', message: tokenFault } as const]),
