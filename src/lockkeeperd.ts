@@ -2,6 +2,7 @@
 /** The daemon's entry: arguments, exit codes and signals. `assembly/` puts the daemon together. */
 import { Command, CommanderError, Option } from 'commander';
 import { assemble } from './assembly/assemble.ts';
+import { guardMemory } from './assembly/guard-memory.ts';
 import { beginAnew, handOverTo, isContainerMain, TAKE_OVER_FLAG, takeOver } from './assembly/hand-over.ts';
 import { initDevice } from './assembly/init-device.ts';
 import { openNotifier } from './assembly/notify.ts';
@@ -28,6 +29,8 @@ const giveUp = (lines: readonly string[], code: number): never => {
 const STOP_SPARE_MS = 20_000;
 
 const run = async (file: string, isSuccessor: boolean): Promise<void> => {
+  const leak = guardMemory(process.env);
+  if (leak !== null) return giveUp([leak], EXIT.config);
   const clock = systemClock;
   const loaded = await loadConfigHere(file);
   if (!loaded.ok) return giveUp(loaded.lines, EXIT.config);

@@ -19,6 +19,7 @@ import { type MirroredStore, openStore } from '../vault/mirrored-store.ts';
 import { openStateDir, type StateDir } from '../vault/state-dir.ts';
 import { openTokenVault, type TokenVault } from '../vault/token-vault.ts';
 import { readDeviceKey } from './device-key-file.ts';
+import { openVaultCipher } from './vault-cipher.ts';
 
 export interface KeySetRecord {
   readonly jws: string;
@@ -73,8 +74,9 @@ export const openState = async (
   if (!credential.ok) return credential;
   const keys = await openDeviceKeys({ dir: path, ...credential.value });
   if (!keys.ok) return keys;
-  const { cipher } = keys.value;
-  const vault = await openTokenVault({ dir: path, ...(cipher === undefined ? {} : { cipher }) });
+  const cipher = await openVaultCipher(config, keys.value, env);
+  if (!cipher.ok) return cipher;
+  const vault = await openTokenVault({ dir: path, ...cipher.value });
   const journal = await openJournal({ dir: path, nowS });
   const runtime = await openStore<RuntimeRecord>({
     dir: path,

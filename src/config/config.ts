@@ -57,6 +57,7 @@ export interface Config {
     readonly heartbeatIntervalS: number;
     readonly heartbeatToleranceS: number;
   };
+  readonly vault: { readonly keyFile: string };
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>;
   readonly allowUpstreams: readonly string[];
   readonly endpoints: readonly EndpointConfig[];

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { EXIT } from '../core/errors.ts';
 import { formatConfig } from './check.ts';
 import { type LoadResult, loadConfig } from './load-config.ts';
+import { secretFileWarnings, secretPlaces } from './secret-files.ts';
 
 /** Text for the two streams, and the exit code. */
 export interface CheckOutcome {
@@ -12,17 +13,22 @@ export interface CheckOutcome {
   readonly code: number;
 }
 
-/** `loadConfig` with this machine's disk and resolver. */
-export const loadConfigHere = (
+/** `loadConfig` with this machine's disk and resolver, and what there is to say about the files with secrets. */
+export const loadConfigHere = async (
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
-): Promise<LoadResult> =>
-  loadConfig({
+): Promise<LoadResult> => {
+  const loaded = await loadConfig({
     file,
     env,
     readFile,
     lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
   });
+  if (!loaded.ok) return loaded;
+  const { config, warnings } = loaded.value;
+  const more = [...secretPlaces(config), ...(await secretFileWarnings(config))];
+  return { ok: true, value: { ...loaded.value, warnings: [...warnings, ...more] } };
+};
 
 const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join('');
 

@@ -84,6 +84,11 @@ export const configSchema = Type.Object(
       keysFile: secretPath('File with the root keys and the first key set. Required with mode `signed`.'),
     }),
     ngrok,
+    vault: section('The authtokens on disk.', {
+      keyFile: secretPath(
+        'File with a key, one line of at least 32 characters: the authtokens in `stateDir` are encrypted under it. Empty: under `device.keyFile` where there is one, else they are not.',
+      ),
+    }),
     upstreams: upstreamsSchema,
     allowUpstreams: allowUpstreamsSchema,
     endpoints: endpointsSchema,

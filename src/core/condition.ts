@@ -9,6 +9,7 @@ export type ConditionCode =
   | 'EDGE_UNREACHABLE'
   | 'TOKEN_MISSING'
   | 'STORE_DEGRADED'
+  | 'VAULT_SEALED'
   | 'SLOT_RECOVERED'
   | 'CLOCK_JUMP'
   | 'PARKED'

@@ -35,5 +35,7 @@ process.on('SIGTERM', () => tunnelProcess.terminate());
 // A terminal's Ctrl-C is the supervisor's to answer; without one the grace period ends us.
 process.on('SIGINT', () => undefined);
 process.on('SIGHUP', () => undefined);
+// Node would open a debugger's port, and with it the authtoken, to every local user.
+process.on('SIGUSR1', () => undefined);
 
 tunnelProcess.run().catch(fail);

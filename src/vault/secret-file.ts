@@ -58,6 +58,7 @@ export const readSecret = async (
   }
   if (bytes.byteLength > MAX_SECRET_BYTES) return invalid(`${path.value} is too long for a secret`);
   const text = new TextDecoder().decode(bytes).replace(/[\r\n]+$/, '');
+  bytes.fill(0);
   if (text === '') return invalid(`${path.value} is empty`);
   const octal = mode.toString(8).padStart(4, '0');
   // systemd sets the modes of its credentials; nobody else can reach that folder.

@@ -1,4 +1,4 @@
-/** Encrypts state at rest under a key that follows from the device's private key, for when that key lives elsewhere. */
+/** Encrypts state at rest under a key that lives elsewhere. */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
 /** Seals and opens short texts. */
@@ -15,11 +15,11 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * A cipher whose key is HKDF-SHA-256 of the private key's bytes. `purpose` separates uses: two purposes never share a
+ * A cipher whose key is HKDF-SHA-256 of the secret's bytes. `purpose` separates uses: two purposes never share a
  * key.
  */
-export const createStateCipher = (privateKey: Uint8Array, purpose: string): StateCipher => {
-  const key = Buffer.from(hkdfSync('sha256', privateKey, 'lockkeeper-state', purpose, KEY_BYTES));
+export const createStateCipher = (secret: Uint8Array, purpose: string): StateCipher => {
+  const key = Buffer.from(hkdfSync('sha256', secret, 'lockkeeper-state', purpose, KEY_BYTES));
   return {
     seal: (plain) => {
       const nonce = randomBytes(NONCE_BYTES);
@@ -36,7 +36,10 @@ export const createStateCipher = (privateKey: Uint8Array, purpose: string): Stat
       decipher.setAuthTag(tag);
       try {
         const body = bytes.subarray(NONCE_BYTES + TAG_BYTES);
-        return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
+        const plain = Buffer.concat([decipher.update(body), decipher.final()]);
+        const text = plain.toString('utf8');
+        plain.fill(0);
+        return text;
       } catch {
         return undefined;
       }

@@ -6,7 +6,8 @@ import { CLOSED } from '../protocol/schema-primitives.ts';
 import { sha256 } from '../protocol/signing-key.ts';
 import { checker } from '../protocol/validate.ts';
 import type { Disk } from './disk.ts';
-import { openStore } from './mirrored-store.ts';
+import { type MirroredStore, openStore } from './mirrored-store.ts';
+import { copiesOf, findSealedAway } from './sealed-away.ts';
 import type { StateCipher } from './state-cipher.ts';
 import { EMPTY_VAULT, type Seeding, seed } from './token-slots.ts';
 
@@ -60,25 +61,51 @@ export interface TokenVault {
   /** Writes what is still missing on disk. */
   flush(): Promise<Result<void>>;
   readonly recovered: 'no' | 'slot' | 'lost';
+  /** True while the files are encrypted under another key: they are left as they are, tokens live in memory. */
+  isSealedAway(): boolean;
 }
 
 export interface TokenVaultOptions {
   readonly dir: string;
   readonly disk?: Disk;
-  /** Given when the device's private key lives outside the state folder: then the tokens are encrypted at rest. */
+  /** Given when there is a key from outside the state folder: then the tokens are encrypted at rest. */
   readonly cipher?: StateCipher;
 }
 
-/** Opens `vault.0.json` and `vault.1.json`. Never rejects: see `openStore`. */
+const NAME = 'vault';
+
+/** Keeps nothing: for as long as the files wait for their key. */
+const memoryStore = (): MirroredStore<VaultState> => {
+  let value: VaultState = EMPTY_VAULT;
+  return {
+    get: () => value,
+    save: (next) => {
+      value = next;
+      return Promise.resolve(ok(undefined));
+    },
+    flush: () => Promise.resolve(ok(undefined)),
+    isDurable: () => true,
+    recovered: 'no',
+  };
+};
+
+/**
+ * Opens `vault.0.json` and `vault.1.json`. Never rejects: see `openStore`. Files that are encrypted under another key
+ * stay where they are, so that the right key brings every token back, and memory serves in their place; a token that
+ * comes by `rekey` is worth more than they are, and sets them aside.
+ */
 export const openTokenVault = async ({ dir, disk, cipher }: TokenVaultOptions): Promise<TokenVault> => {
-  const store = await openStore<VaultState>({
-    dir,
-    name: 'vault',
-    validate: readVault,
-    initial: EMPTY_VAULT,
-    ...(disk === undefined ? {} : { disk }),
-    ...(cipher === undefined ? {} : { cipher }),
-  });
+  const openFiles = (): Promise<MirroredStore<VaultState>> =>
+    openStore<VaultState>({
+      dir,
+      name: NAME,
+      validate: readVault,
+      initial: EMPTY_VAULT,
+      ...(disk === undefined ? {} : { disk }),
+      ...(cipher === undefined ? {} : { cipher }),
+    });
+  let sealed = await findSealedAway(copiesOf(dir, NAME), cipher, disk);
+  let store = sealed === undefined ? await openFiles() : memoryStore();
 
   let queue: Promise<unknown> = Promise.resolve();
   /** One transition after the other: each begins from what the one before has stored. */
@@ -89,7 +116,13 @@ export const openTokenVault = async ({ dir, disk, cipher }: TokenVaultOptions): 
   };
 
   const applyNow = async (transition: (state: VaultState) => VaultState): Promise<Result<VaultState>> => {
-    const saved = await store.save(transition(store.get()));
+    const next = transition(store.get());
+    if (sealed !== undefined && [next.a, next.b].some((slot) => slot?.source === 'rekey')) {
+      await sealed.setAside();
+      sealed = undefined;
+      store = await openFiles();
+    }
+    const saved = await store.save(next);
     return saved.ok ? ok(store.get()) : saved;
   };
 
@@ -107,5 +140,6 @@ export const openTokenVault = async ({ dir, disk, cipher }: TokenVaultOptions): 
     isDurable: () => store.isDurable(),
     flush: () => store.flush(),
     recovered: store.recovered,
+    isSealedAway: () => sealed !== undefined,
   };
 };
