@@ -27,7 +27,7 @@ import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
 import { dialForCheck } from './dial-for-check.ts';
 import { coreWarning } from './guard-memory.ts';
-import { type StatusParts, statusLine } from './notify-watch.ts';
+import { statusLine } from './notify-watch.ts';
 import { openState } from './open-state.ts';
 import { openTrustKeeper } from './trust.ts';
 import { addressesNow, every } from './watchers.ts';
@@ -294,7 +294,7 @@ export const assemble = async (
   return ok({
     log,
     stalled: () => daemon.stalled(),
-    statusLine: () => statusLine(daemon.status() as unknown as StatusParts),
+    statusLine: () => statusLine(daemon.snapshot()),
     stop: async () => {
       await daemon.stop();
       await endLooking();

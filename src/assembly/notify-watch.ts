@@ -5,17 +5,18 @@ import type { Notifier } from './notify.ts';
 
 const STATUS_EVERY_MS = 10_000;
 
-/** The parts of the status document that make the line. */
-export interface StatusParts {
+/** The parts of a snapshot that make the line. */
+interface StatusParts {
   readonly session: { readonly state: string };
-  readonly link: { readonly state: string };
   readonly endpoints: readonly { readonly state: string }[];
+  readonly conditions: readonly { readonly code: string }[];
 }
 
-/** `session connected, link connected, 2 of 3 endpoints up`. */
-export const statusLine = ({ session, link, endpoints }: StatusParts): string => {
+/** `session connected, 2 of 3 endpoints up; UPSTREAM_DOWN`. */
+export const statusLine = ({ session, endpoints, conditions }: StatusParts): string => {
   const up = endpoints.filter(({ state }) => state === 'up').length;
-  return `session ${session.state}, link ${link.state}, ${up} of ${endpoints.length} endpoints up`;
+  const codes = [...new Set(conditions.map(({ code }) => code))];
+  return [`session ${session.state}, ${up} of ${endpoints.length} endpoints up`, ...codes].join('; ');
 };
 
 export interface WatchOptions {

@@ -1,5 +1,5 @@
 /** Containers for tests: on the machine's own network, so that they meet the sandbox on loopback; gone with the test. */
-import { GenericContainer, type StartedTestContainer } from 'testcontainers';
+import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers';
 import { LOCKKEEPER_IMAGE } from './images.ts';
 
 // Its helper container could only be pulled. What is left after a crash is found by its label.
@@ -58,6 +58,8 @@ export class LockkeeperContainer extends GenericContainer {
     Object.assign(this.hostConfig, { ReadonlyRootfs: true, CapDrop: ['ALL'] });
     this.withNetworkMode('host')
       .withSecurityOpt('no-new-privileges')
-      .withBindMounts([{ source: folder, target: '/etc/lockkeeper', mode: 'ro' }]);
+      .withBindMounts([{ source: folder, target: '/etc/lockkeeper', mode: 'ro' }])
+      // Otherwise it waits for Docker's first health check, which comes after half a minute.
+      .withWaitStrategy(Wait.forLogMessage('lockkeeperd started'));
   }
 }

@@ -26,10 +26,11 @@ test.each([
   expect(watchdogMsOf(env, 7)).toBe(ms);
 });
 
-test('the line for systemctl status counts the endpoints that are up', () => {
+test('the line for systemctl status counts the endpoints that are up and names what is wrong', () => {
   const endpoints = [{ state: 'up' }, { state: 'down' }];
-  expect(statusLine({ session: { state: 'connected' }, link: { state: 'offline' }, endpoints })).toBe(
-    'session connected, link offline, 1 of 2 endpoints up',
+  const conditions = [{ code: 'UPSTREAM_DOWN' }, { code: 'UPSTREAM_DOWN' }];
+  expect(statusLine({ session: { state: 'connected' }, endpoints, conditions })).toBe(
+    'session connected, 1 of 2 endpoints up; UPSTREAM_DOWN',
   );
 });
 
