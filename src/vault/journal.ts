@@ -78,7 +78,9 @@ export const openJournal = async ({ dir, disk = nodeDisk, nowS }: JournalOptions
     if (isFurther(entry, entries.get(entry.id))) entries.set(entry.id, entry);
   }
   let generation = Math.max(...copies.map((copy) => copy.generation));
-  let lines = Math.max(...copies.map((copy) => copy.lines));
+  const lines = Math.max(...copies.map((copy) => copy.lines));
+  /** Lines since the files were last written anew. */
+  let appended = 0;
   /** True while a copy on disk lacks something that memory has: the next write replaces both files. */
   let isBehindMemory = false;
 
@@ -119,13 +121,13 @@ export const openJournal = async ({ dir, disk = nodeDisk, nowS }: JournalOptions
   const compact = (): Promise<Result<void>> => {
     forgetOld();
     generation++;
-    lines = entries.size;
+    appended = 0;
     const text = encodeJournal(generation, entries.values());
     return onBoth((path) => writeFileAtomic(path, text, disk));
   };
 
   const append = (entry: JournalEntry): Promise<Result<void>> => {
-    lines++;
+    appended++;
     const bytes = Buffer.from(encodeLine(entry));
     return onBoth(async (path) => {
       const file = await disk.append(path, FILE_MODE);
@@ -155,7 +157,7 @@ export const openJournal = async ({ dir, disk = nodeDisk, nowS }: JournalOptions
     }
     // Memory first and at once: a second message with this id must not get past while the disk is slow.
     entries.set(entry.id, entry);
-    return enqueue(() => (isBehindMemory || lines >= COMPACT_AFTER_LINES ? compact() : append(entry)));
+    return enqueue(() => (isBehindMemory || appended >= COMPACT_AFTER_LINES ? compact() : append(entry)));
   };
 
   const hasNoEntries = copies.every((copy) => copy.state === 'missing');

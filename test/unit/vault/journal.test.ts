@@ -159,6 +159,23 @@ describe('journal', () => {
     expect((await openOn(disk)).lookup(idOf(1))?.attempts).toBe(2499);
   });
 
+  it('does not write a full journal anew for every step', async () => {
+    let created = 0;
+    const disk = new MemoryDisk();
+    const create = disk.create.bind(disk);
+    disk.create = (path, mode) => {
+      created++;
+      return create(path, mode);
+    };
+    const journal = await openOn(disk, () => NOW_S + 1000);
+    for (let n = 0; n < JOURNAL_CAPACITY; n++) await journal.record(entry(n));
+    const before = created;
+    for (let n = 0; n < 300; n++) await journal.record(entry(JOURNAL_CAPACITY + n));
+    // Both files, once at most.
+    expect(created - before).toBeLessThanOrEqual(2);
+    expect(journal.lookup(idOf(JOURNAL_CAPACITY + 299))).toBeDefined();
+  });
+
   it('remembers in memory what a full disk refuses, says so, and writes it when it can', async () => {
     const disk = new MemoryDisk();
     const journal = await openOn(disk);
