@@ -2,9 +2,9 @@
  * Swaps in a row under load: dropped requests, and whether anything grows. `npm run bench:swap -- SWAPS`
  *
  * Two authtokens take turns. Long WebSockets last until the drain deadline cuts them, as the result of each swap says;
- * nothing else may be lost.
+ * nothing else may be lost. SIGTERM ends the row after the swap that is running, and what was measured is kept.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { startLoad, visit } from '../test/support/visitors.ts';
 import { keepResult, pause, processFigures, startLab } from './lab.ts';
@@ -12,9 +12,11 @@ import { startWebSockets } from './web-sockets.ts';
 
 const SWAPS = Number(process.argv[2] ?? 1000);
 const CLIENTS = 50;
-/** About a thousand requests a second: the machine is to be busy, not full. */
-const REST_MS = 50;
+/** Some five hundred requests a second: the machine is to be busy, not full. */
+const REST_MS = 100;
 const SAMPLES = 40;
+/** A long WebSocket that was cut stays away so long: most swaps then end with their last request, not at the deadline. */
+const LONG_REST_MS = 20_000;
 /** The first swaps fill caches and pools. */
 const WARM_UP = 0.2;
 
@@ -24,15 +26,21 @@ interface Sample {
   readonly daemonPssKb: number;
   readonly daemonFds: number;
   readonly daemonThreads: number;
+  readonly tunnelRssKb: number;
   readonly tunnelPssKb: number;
   readonly tunnelFds: number;
   readonly tunnelThreads: number;
   readonly processes: number;
+  readonly journalKb: number;
+  /** Without the journal, which remembers up to 1,024 commands for a day. */
   readonly stateKb: number;
   readonly stateFiles: number;
 }
 
-const lab = await startLab({ drain: { deadlineS: 1 } });
+/** Far more than a brief WebSocket lasts, so that only long ones are cut. */
+const DRAIN_S = 2;
+
+const lab = await startLab({ drain: { deadlineS: DRAIN_S } });
 
 /** Processes of this device: those whose command line names its state folder or one of its tunnels. */
 const countProcesses = (daemonPid: number): number =>
@@ -46,6 +54,9 @@ const countProcesses = (daemonPid: number): number =>
     }
   }).length;
 
+const sizeKb = (files: readonly Dirent[]): number =>
+  Math.round(files.reduce((sum, f) => sum + statSync(join(f.parentPath, f.name)).size, 0) / 1024);
+
 const sample = async (swap: number): Promise<Sample> => {
   const daemon = processFigures(lab.daemonPid());
   const tunnel = processFigures((await lab.status()).tunnels[0]?.pid ?? 0);
@@ -56,24 +67,62 @@ const sample = async (swap: number): Promise<Sample> => {
     daemonPssKb: daemon.pssKb,
     daemonFds: daemon.fds,
     daemonThreads: daemon.threads,
+    tunnelRssKb: tunnel.rssKb,
     tunnelPssKb: tunnel.pssKb,
     tunnelFds: tunnel.fds,
     tunnelThreads: tunnel.threads,
     processes: countProcesses(lab.daemonPid()),
-    stateKb: Math.round(files.reduce((sum, f) => sum + statSync(join(f.parentPath, f.name)).size, 0) / 1024),
+    journalKb: sizeKb(files.filter((f) => f.name.startsWith('journal.'))),
+    stateKb: sizeKb(files.filter((f) => !f.name.startsWith('journal.'))),
     stateFiles: files.length,
   };
 };
 
-/** Growth per 1,000 swaps by least squares. */
-const slope = (samples: readonly Sample[], pick: (s: Sample) => number): number => {
-  const n = samples.length;
-  const meanX = samples.reduce((sum, s) => sum + s.swap, 0) / n;
-  const meanY = samples.reduce((sum, s) => sum + pick(s), 0) / n;
-  const up = samples.reduce((sum, s) => sum + (s.swap - meanX) * (pick(s) - meanY), 0);
-  const down = samples.reduce((sum, s) => sum + (s.swap - meanX) ** 2, 0);
-  return Math.round((up / down) * 1000 * 10) / 10;
+type Figure = Exclude<keyof Sample, 'swap'>;
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/**
+ * Growth per 1,000 swaps by least squares with its standard error, and the means of the first and the last quarter.
+ * Growth that is smaller than twice its error is noise.
+ */
+const trendOf = (samples: readonly Sample[], figure: Figure) => {
+  const tenth = (value: number): number => Math.round(value * 10) / 10;
+  const swaps = samples.map((s) => s.swap);
+  const values = samples.map((s) => s[figure]);
+  const [meanX, meanY] = [mean(swaps), mean(values)];
+  const spread = swaps.reduce((sum, x) => sum + (x - meanX) ** 2, 0);
+  const slope = swaps.reduce((sum, x, i) => sum + (x - meanX) * ((values[i] ?? 0) - meanY), 0) / spread;
+  const rest = swaps.reduce((sum, x, i) => sum + ((values[i] ?? 0) - meanY - slope * (x - meanX)) ** 2, 0);
+  const quarter = Math.max(1, Math.floor(values.length / 4));
+  return {
+    per1000Swaps: tenth(slope * 1000),
+    error: tenth(Math.sqrt(rest / Math.max(1, values.length - 2) / spread) * 1000),
+    firstQuarter: tenth(mean(values.slice(0, quarter))),
+    lastQuarter: tenth(mean(values.slice(-quarter))),
+  };
 };
+
+const FIGURES: readonly Figure[] = [
+  'daemonRssKb',
+  'daemonPssKb',
+  'daemonFds',
+  'daemonThreads',
+  'tunnelRssKb',
+  'tunnelPssKb',
+  'tunnelFds',
+  'tunnelThreads',
+  'processes',
+  'journalKb',
+  'stateKb',
+  'stateFiles',
+];
+
+let isOver = false;
+process.once('SIGTERM', () => {
+  isOver = true;
+});
 
 try {
   const tokens = ['swap-token-one-0123456789abcdef', 'swap-token-two-0123456789abcdef'];
@@ -81,14 +130,16 @@ try {
   await lab.startDaemon();
   while ((await visit(lab.device)).status !== 200) await pause(50);
   const load = startLoad(lab.device, CLIENTS, (client) => (client % 10 === 0 ? '/slow/200' : '/'), REST_MS);
-  const webSockets = startWebSockets(lab.device, { brief: 5, long: 2 });
+  const webSockets = startWebSockets(lab.device, { brief: 5, long: 2, longRestMs: LONG_REST_MS });
   const samples: Sample[] = [];
   const failedSwaps: unknown[] = [];
   const totals = { served: 0, dropped: 0, cut: 0, gapMs: 0, drainMs: 0, worstDrainMs: 0 };
   const startedAt = performance.now();
-  for (let swap = 1; swap <= SWAPS; swap++) {
+  let swaps = 0;
+  for (let swap = 1; swap <= SWAPS && !isOver; swap++) {
     const end = await lab.cloud.rekey(tokens[swap % 2] ?? '', swap + 1);
     const out = (end.out ?? {}) as Readonly<Record<string, number>>;
+    swaps = swap;
     if (end.status !== 'succeeded') failedSwaps.push(end);
     totals.served += out['served'] ?? 0;
     totals.dropped += out['dropped'] ?? 0;
@@ -107,10 +158,10 @@ try {
   const { good, bad } = await load.stop();
   const steady = samples.slice(Math.floor(samples.length * WARM_UP));
   await keepResult('swap', {
-    swaps: SWAPS,
+    swaps,
     clients: CLIENTS,
     failedSwaps,
-    secondsPerSwap: Math.round((tookS / SWAPS) * 100) / 100,
+    secondsPerSwap: Math.round((tookS / swaps) * 100) / 100,
     requests: { good, failed: bad.length, firstFailures: bad.slice(0, 10) },
     webSockets: {
       echoes: webSockets.echoes(),
@@ -119,16 +170,7 @@ try {
       longCutAtDeadline: webSockets.reconnects(),
     },
     toldByTheDevice: totals,
-    growthPer1000Swaps: {
-      daemonRssKb: slope(steady, (s) => s.daemonRssKb),
-      daemonFds: slope(steady, (s) => s.daemonFds),
-      daemonThreads: slope(steady, (s) => s.daemonThreads),
-      tunnelPssKb: slope(steady, (s) => s.tunnelPssKb),
-      tunnelFds: slope(steady, (s) => s.tunnelFds),
-      processes: slope(steady, (s) => s.processes),
-      stateKb: slope(steady, (s) => s.stateKb),
-      stateFiles: slope(steady, (s) => s.stateFiles),
-    },
+    growth: Object.fromEntries(FIGURES.map((figure) => [figure, trendOf(steady, figure)])),
     samples,
   });
 } finally {

@@ -1,6 +1,7 @@
 /** WebSockets through the tunnel: brief ones that must never fail, and long ones that a drain deadline may cut. */
 import { WebSocket } from 'ws';
 import type { Door } from '../test/support/visitors.ts';
+import { pause } from './lab.ts';
 
 export interface WebSocketLoad {
   /** Messages that came back. */
@@ -13,12 +14,12 @@ export interface WebSocketLoad {
 }
 
 /** A brief one sends so many messages, one after the other, then closes in order. */
-const BRIEF_MESSAGES = 5;
+const BRIEF_MESSAGES = 3;
 const EVERY_MS = 20;
 
 export const startWebSockets = (
   { http, host }: Door,
-  count: { readonly brief: number; readonly long: number },
+  count: { readonly brief: number; readonly long: number; readonly longRestMs: number },
 ): WebSocketLoad => {
   let isOver = false;
   let echoes = 0;
@@ -56,7 +57,10 @@ export const startWebSockets = (
   };
   const long = async (): Promise<void> => {
     while (!isOver) {
-      if ((await life(Number.POSITIVE_INFINITY)) !== null) reconnects += 1;
+      if ((await life(Number.POSITIVE_INFINITY)) === null) continue;
+      reconnects += 1;
+      const until = performance.now() + count.longRestMs;
+      while (!isOver && performance.now() < until) await pause(100);
     }
   };
   const all = Promise.all([
