@@ -64,8 +64,14 @@ export default {
     only(
       'fleet-runs-without-a-device',
       'fleet',
-      [PURE, 'config/', 'log/', 'link/', 'vault/', 'daemon/ports\\.ts$', 'fleet/'],
+      [PURE, 'config/', 'log/', 'link/', 'vault/', 'daemon/ports\\.ts$', 'doctor/', 'fleet/'],
       "the operator's side runs where no daemon is; it shares the link and the way files are written",
+    ),
+    only(
+      'doctor-touches-what-the-daemon-touches',
+      'doctor',
+      [PURE, 'config/', 'link/', 'vault/', 'daemon/ports\\.ts$', 'tunnel/relay/dial\\.ts$', 'doctor/'],
+      'it looks with the same eyes as the daemon, and runs where none does',
     ),
     only(
       'sandbox-is-its-own-world',

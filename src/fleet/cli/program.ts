@@ -5,6 +5,7 @@ import { VERSION } from '../../core/version.ts';
 import type { Cli } from './cli.ts';
 import { addDesiredCommands } from './desired-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
+import { addDoctorCommand } from './doctor-command.ts';
 import { addEnrollCommand } from './enroll-command.ts';
 import { addFleetCommands } from './fleet-commands.ts';
 import { addInstallCommand } from './install-command.ts';
@@ -28,6 +29,7 @@ export const createProgram = (cli: Cli): Command => {
     })
     .showHelpAfterError('(lockkeeper --help)');
   addLocalCommands(program, cli);
+  addDoctorCommand(program, cli);
   addSendCommand(program, cli);
   addDesiredCommands(program, cli);
   addDeviceCommands(program, cli);
