@@ -23,11 +23,13 @@ import { unsealToken } from '../protocol/seal.ts';
 import { probeEdge } from '../tunnel/probe-edge.ts';
 import { createTunnels, defaultProcessEntry } from '../tunnel/tunnels.ts';
 import { checkLockFile, createLockFile } from '../vault/lock-file.ts';
+import { openOutboxFile } from '../vault/outbox-file.ts';
 import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
 import { dialForCheck } from './dial-for-check.ts';
 import { coreWarning } from './guard-memory.ts';
 import { statusLine } from './notify-watch.ts';
+import { createObservability } from './observability.ts';
 import { openState } from './open-state.ts';
 import { openTrustKeeper } from './trust.ts';
 import { addressesNow, every } from './watchers.ts';
@@ -131,7 +133,17 @@ export const assemble = async (
         }) as const,
     ),
     ...checks.conditions(),
+    ...shown.conditions(),
   ];
+  const shown = await createObservability({
+    config,
+    env,
+    clock,
+    log,
+    daemon: () => daemon,
+    upstreams: () => checks.found(),
+    probes: () => new Map(),
+  });
   const checks = createUpstreamChecks({
     clock,
     dial: dialForCheck(clock),
@@ -158,6 +170,8 @@ export const assemble = async (
     drainMs: config.drain.deadlineS * 1000,
     defaultLeaseS: config.lease.defaultS,
     healthS: config.report.healthS,
+    connEvents: config.report.connEvents,
+    outboxFile: await openOutboxFile(config.stateDir),
     trustMode: config.trust.mode,
     deviceClock: createDeviceClock({ clock, buildS: 0, isSynchronised: () => existsSync(SYNCHRONISED) }),
     tunnels: createTunnels({
@@ -235,7 +249,7 @@ export const assemble = async (
   daemon.setLocked(await lockFile.isLocked());
 
   const control = await startControlServer(config.socket, {
-    status: () => daemon.status(),
+    ...shown.observed,
     lock: async () => {
       const done = await lockFile.lock();
       daemon.setLocked(await lockFile.isLocked());
@@ -285,10 +299,12 @@ export const assemble = async (
 
   await daemon.start();
   stopLooking.push(checks.start());
+  await shown.start();
   log.info({ version: VERSION, device: config.device.id, fingerprint: publicKey.kid }, 'lockkeeperd started');
 
   const endLooking = async (): Promise<void> => {
     for (const stop of stopLooking) stop();
+    await shown.stop();
     await control.value.close();
   };
   return ok({

@@ -1,15 +1,19 @@
-/** The local control socket: HTTP over a unix socket for `lockkeeper status`, `lock` and `unlock`. Reads no bodies. */
+/**
+ * The local control socket: HTTP over a unix socket for `lockkeeper status`, `lock` and `unlock`, for metrics and
+ * probes, and for tools that read ngrok's agent. Whoever may open the socket is known, so no token is asked for. Reads
+ * no bodies.
+ */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type Fault, failed, fault, ok, type Result } from '../core/errors.ts';
+import { type Answer, json, metrics, type Observed, probe, readings } from './routes.ts';
 
 /** Owner and group: an operator in group `lockkeeper` needs no root. */
 const SOCKET_MODE = 0o660;
 
-export interface ControlHandlers {
-  status(): Readonly<Record<string, unknown>>;
+export interface ControlHandlers extends Observed {
   lock(): Promise<Result<void>>;
   unlock(): Promise<Result<void>>;
 }
@@ -18,17 +22,16 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-const send = (response: ServerResponse, code: number, body: unknown): void => {
-  const text = `${JSON.stringify(body)}\n`;
+const send = (response: ServerResponse, { code, type, body }: Answer): void => {
   response.writeHead(code, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   });
-  response.end(text);
+  response.end(body);
 };
 
-const sendFault = (response: ServerResponse, code: number, f: Fault): void => send(response, code, f);
+const sendFault = (response: ServerResponse, code: number, f: Fault): void => send(response, json(code, f));
 
 /** True when somebody answers on the socket: then it is not ours to remove. */
 const isAnswered = (path: string): Promise<boolean> =>
@@ -49,11 +52,16 @@ export const startControlServer = async (
   const server: Server = createServer((request, response) => {
     request.resume();
     const act = async (): Promise<void> => {
-      const route = `${request.method ?? ''} ${request.url ?? ''}`;
-      if (route === 'GET /v1/status') return send(response, 200, handlers.status());
+      const path = (request.url ?? '').split('?', 1)[0] ?? '';
+      const route = `${request.method ?? ''} ${path}`;
+      if (request.method === 'GET') {
+        const answer =
+          path === '/metrics' ? await metrics(handlers) : (probe(path, handlers) ?? readings(path, handlers));
+        if (answer !== null) return send(response, answer);
+      }
       if (route === 'POST /v1/lock' || route === 'POST /v1/unlock') {
         const done = await (route === 'POST /v1/lock' ? handlers.lock() : handlers.unlock());
-        return done.ok ? send(response, 200, {}) : sendFault(response, 500, done.fault);
+        return done.ok ? send(response, json(200, {})) : sendFault(response, 500, done.fault);
       }
       sendFault(response, 404, fault('BAD_ARGS', `There is nothing at ${route.slice(0, 80)}.`, false));
     };

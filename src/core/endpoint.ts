@@ -84,6 +84,8 @@ export interface EndpointCounters {
    * `LATENCY_BUCKETS_MS` (not cumulative), and one for everything above. Absent where nothing is metered.
    */
   readonly latency?: readonly number[];
+  /** The sum of those times in milliseconds; there when `latency` is. */
+  readonly latencySumMs?: number;
 }
 
 /** Upper bounds, inclusive, of the latency counts. */

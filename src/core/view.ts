@@ -140,6 +140,7 @@ export const addCounters = (a: EndpointCounters, b: EndpointCounters): EndpointC
   const [a1, a2, a3, a4, a5] = a.responses;
   const [b1, b2, b3, b4, b5] = b.responses;
   const latency = addLatency(a.latency, b.latency);
+  const latencySumMs = (a.latencySumMs ?? 0) + (b.latencySumMs ?? 0);
   return {
     requests: a.requests + b.requests,
     connections: a.connections + b.connections,
@@ -154,7 +155,7 @@ export const addCounters = (a: EndpointCounters, b: EndpointCounters): EndpointC
       a.lastActiveMs === null || b.lastActiveMs === null
         ? (a.lastActiveMs ?? b.lastActiveMs)
         : Math.max(a.lastActiveMs, b.lastActiveMs),
-    ...(latency === undefined ? {} : { latency }),
+    ...(latency === undefined ? {} : { latency, latencySumMs }),
   };
 };
 

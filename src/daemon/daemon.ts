@@ -3,6 +3,7 @@ import type { TunnelEvent } from '../core/tunnel-event.ts';
 import { OPS } from '../protocol/command-schema.ts';
 import type { JudgeTime } from '../protocol/judge-context.ts';
 import { deviceFilters, parseTopic } from '../protocol/topics.ts';
+import { type ActiveHours, countActiveHours, hoursThisMonth } from './active-hours.ts';
 import { createCommands } from './commands.ts';
 import { createCredentialWatch } from './credential-watch.ts';
 import { createDesiredIntake } from './desired-intake.ts';
@@ -35,7 +36,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   const { clock, log, vault, boot, tenant, device } = options;
   const startedAt = clock.now();
   const waiter = createWaiter(clock);
-  const outbox = createOutbox();
+  const outbox = createOutbox({ clock, file: options.outboxFile });
   const meter = createSwapMeter(clock);
   const totals = createTrafficTotals(() => supervisor);
   let link: Link | null = null;
@@ -185,8 +186,21 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         sec: drops.all(),
       };
     },
+    activeHours: () => activeHours(),
     healthS: () => intent.document()?.document.report?.health_s ?? options.healthS,
+    connS: () => (options.connEvents === 'off' ? 0 : (intent.document()?.document.report?.conn_s ?? 0)),
   });
+
+  const activeHours = (): Readonly<Record<string, ActiveHours>> =>
+    hoursThisMonth(options.runtime.get().activeHours ?? {}, clock.wall());
+
+  /** Written once for each new hour with traffic. */
+  const keepActiveHours = (): void => {
+    const before = options.runtime.get().activeHours ?? {};
+    const seen = snapshot().endpoints.map(({ name, counters: { lastActiveMs } }) => ({ name, lastActiveMs }));
+    const after = countActiveHours(before, seen);
+    if (after !== before) void options.runtime.update({ activeHours: after });
+  };
 
   const sigKids = (): string[] => {
     const trust = options.trust();
@@ -316,6 +330,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       desiredIntake.look();
       waiter.look();
       reporter.changed();
+      keepActiveHours();
       idle.look();
     });
   };
@@ -438,7 +453,11 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         fingerprint: options.fingerprint,
         revisions: desiredIntake.revisions(),
         tunnels: options.tunnels.processes(),
+        activeHours: activeHours(),
+        outbox: { waiting: outbox.waiting(), dropped: outbox.dropped() },
+        intake: drops.all(),
       }),
+    recentEvents: reporter.recent,
     snapshot,
     wantedBinds: () => [...(reading?.desired.endpoints.values() ?? [])].map(({ spec }) => spec),
     storeDegraded: (f) => {

@@ -11,9 +11,19 @@ import type { SealedToken } from '../protocol/seal.ts';
 import type { DeviceClock } from './device-clock.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
-import type { CommandJournal, Link, LinkHandlers, ProbeEdge, Store, TokenVault, Tunnels } from './ports.ts';
+import type {
+  CommandJournal,
+  Link,
+  LinkHandlers,
+  OutboxFile,
+  ProbeEdge,
+  Store,
+  TokenVault,
+  Tunnels,
+} from './ports.ts';
 import type { DesiredRecord, RevFloor, RuntimeRecord } from './records.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { RecentEvent, StatusDocument } from './status.ts';
 
 export interface DaemonOptions {
   readonly clock: Clock;
@@ -26,6 +36,10 @@ export interface DaemonOptions {
   readonly drainMs: number;
   readonly defaultLeaseS: number;
   readonly healthS: number;
+  /** Whether each visitor's connection is told, or only summaries, or nothing. */
+  readonly connEvents: 'off' | 'summary' | 'full';
+  /** Where messages wait on disk; null for memory only. */
+  readonly outboxFile: OutboxFile | null;
   readonly trustMode: 'signed' | 'broker';
   readonly deviceClock: DeviceClock;
   readonly tunnels: Tunnels;
@@ -69,7 +83,9 @@ export interface Daemon {
   setLocked(locked: boolean): void;
   /** A token from the seed file was staged: it is tried as a rekey is. */
   seedStaged(): void;
-  status(): Readonly<Record<string, unknown>>;
+  status(): StatusDocument;
+  /** The last events, newest first. */
+  recentEvents(): readonly RecentEvent[];
   snapshot(): Snapshot;
   /** What is to be open now, as the tunnels are told. */
   wantedBinds(): readonly BindSpec[];

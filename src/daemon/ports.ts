@@ -102,6 +102,18 @@ export interface OutboundMessage {
   readonly correlation?: string;
 }
 
+/** Where messages wait on disk while the broker is away. Rejects when the disk does not take it. */
+export interface OutboxFile {
+  /** What an earlier run left, oldest first. */
+  readonly found: readonly OutboundMessage[];
+  /** Size of the file when it was opened. */
+  readonly bytes: number;
+  /** Adds messages at the end; resolves with the bytes written. */
+  append(messages: readonly OutboundMessage[]): Promise<number>;
+  /** The file holds these and nothing else; resolves with its size. */
+  replace(messages: readonly OutboundMessage[]): Promise<number>;
+}
+
 export interface Link {
   start(): void;
   status(): LinkStatus;

@@ -3,6 +3,7 @@ import type { SavedOverride } from '../core/override.ts';
 import type { DesiredDocument } from '../protocol/desired-schema.ts';
 import { isSeqWindow, type SeqWindows } from '../protocol/seq-window.ts';
 import { checkDesired } from '../protocol/validate.ts';
+import type { ActiveHours } from './active-hours.ts';
 
 /** The desired document in force. */
 export interface DesiredRecord {
@@ -24,6 +25,8 @@ export interface RuntimeRecord {
   readonly proto: Readonly<Record<string, { readonly version: 4 | 5; readonly sinceMs: number }>>;
   /** Digests of commands that crashed the daemon twice. */
   readonly poison: readonly string[];
+  /** Clock hours with traffic, by endpoint; absent in what older versions wrote. */
+  readonly activeHours?: Readonly<Record<string, ActiveHours>>;
 }
 
 /** Kept apart from the document, so that losing the document does not open the door to an older one. */
@@ -50,6 +53,9 @@ const isOverride = (value: unknown): value is SavedOverride =>
   (value['endsAtWallMs'] === null || typeof value['endsAtWallMs'] === 'number') &&
   (value['leftMs'] === null || typeof value['leftMs'] === 'number');
 
+const isHours = (value: unknown): value is ActiveHours =>
+  isRecord(value) && [value['month'], value['total'], value['lastHour']].every(Number.isSafeInteger);
+
 export const readRuntime = (value: unknown): RuntimeRecord | undefined => {
   if (!isRecord(value) || !Array.isArray(value['overrides']) || !value['overrides'].every(isOverride))
     return undefined;
@@ -57,6 +63,8 @@ export const readRuntime = (value: unknown): RuntimeRecord | undefined => {
   if (!isRecord(windows) || !Object.values(windows).every(isSeqWindow)) return undefined;
   if (typeof floorS !== 'number' || typeof parked !== 'boolean' || !isRecord(proto) || !Array.isArray(poison))
     return undefined;
+  const { activeHours = {} } = value;
+  if (!isRecord(activeHours) || !Object.values(activeHours).every(isHours)) return undefined;
   return value as unknown as RuntimeRecord;
 };
 

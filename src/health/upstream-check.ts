@@ -43,6 +43,8 @@ export interface UpstreamChecksOptions {
 export interface UpstreamChecks {
   /** `UPSTREAM_DOWN` for each open endpoint whose upstream did not answer its last check. */
   conditions(): readonly ConditionNow[];
+  /** What the last check found, by endpoint; those that were not checked yet are missing. */
+  found(): ReadonlyMap<string, 'up' | 'down'>;
   /** Looks from now on, until the returned function is called. */
   start(): () => void;
 }
@@ -143,6 +145,15 @@ export const createUpstreamChecks = (options: UpstreamChecksOptions): UpstreamCh
           { code: 'UPSTREAM_DOWN', severity: 'warning', message: found.message, endpoint: endpoint.endpoint },
         ];
       }),
+    found: () =>
+      new Map(
+        checked().flatMap((endpoint) => {
+          const last = seen.get(keyOf(endpoint));
+          return last === undefined
+            ? []
+            : [[endpoint.endpoint, last.fault === null ? ('up' as const) : ('down' as const)]];
+        }),
+      ),
     start: () => {
       let cancel: () => void = () => undefined;
       const next = (): void => {

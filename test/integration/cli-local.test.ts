@@ -5,10 +5,10 @@ import { startControlServer } from '../../src/control/server.ts';
 import { failed, fault, ok } from '../../src/core/errors.ts';
 import { freePort } from '../support/free-port.ts';
 import { runNode } from '../support/spawn-node.ts';
+import { endpointInStatus, statusDocumentOf } from '../support/status-fixture.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const STATUS = {
-  v: 1,
+const STATUS = statusDocumentOf({
   device: 'press-7',
   version: '0.1.0',
   uptimeS: 12,
@@ -17,6 +17,7 @@ const STATUS = {
     broker: 'mqtts://broker.example:8883',
     protocol: 5,
     since: new Date().toISOString(),
+    lastError: null,
   },
   session: {
     state: 'connected',
@@ -27,7 +28,7 @@ const STATUS = {
     lastError: null,
   },
   endpoints: [
-    {
+    endpointInStatus({
       name: 'web',
       state: 'up',
       url: `https://${'long-'.repeat(20)}name.site-a.example`,
@@ -45,7 +46,7 @@ const STATUS = {
         message: 'The upstream 127.0.0.1:8080 refuses connections.',
         retryable: true,
       },
-    },
+    }),
   ],
   conditions: [
     {
@@ -55,13 +56,15 @@ const STATUS = {
       message: 'The upstream of web does not answer.',
     },
   ],
-};
+});
 
 const startDaemon = async () => {
   const socket = join(await tempDir(), 'c.sock');
   const calls: string[] = [];
   const server = await startControlServer(socket, {
-    status: () => STATUS,
+    status: () => ({ ...STATUS }),
+    machine: () => Promise.reject(new Error('nobody asks')),
+    stalled: () => null,
     lock: async () => {
       calls.push('lock');
       return ok(undefined);

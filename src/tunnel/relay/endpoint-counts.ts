@@ -15,6 +15,7 @@ export interface EndpointCounts extends HttpSink {
 export const createEndpointCounts = (wall: () => number): EndpointCounts => {
   const responses: [number, number, number, number, number] = [0, 0, 0, 0, 0];
   const latency = new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0);
+  let latencySumMs = 0;
   let requests = 0;
   let connections = 0;
   let bytesIn = 0;
@@ -34,6 +35,7 @@ export const createEndpointCounts = (wall: () => number): EndpointCounts => {
       const found = LATENCY_BUCKETS_MS.findIndex((bound) => tookMs <= bound);
       const bucket = found === -1 ? LATENCY_BUCKETS_MS.length : found;
       latency[bucket] = (latency[bucket] ?? 0) + 1;
+      latencySumMs += tookMs;
     },
     connection() {
       connections += 1;
@@ -64,6 +66,7 @@ export const createEndpointCounts = (wall: () => number): EndpointCounts => {
       upstreamFailures,
       lastActiveMs,
       latency: [...latency],
+      latencySumMs,
     }),
   };
 };

@@ -1,0 +1,61 @@
+import type { EndpointInStatus, StatusDocument } from '../../src/daemon/status.ts';
+
+/** An endpoint as a quiet device shows it. */
+export const endpointInStatus = (over: Partial<EndpointInStatus> = {}): EndpointInStatus => ({
+  name: 'web',
+  state: 'up',
+  url: 'https://press-7.edge.test',
+  upstream: 'hmi',
+  proto: 'http',
+  by: 'desired',
+  since: '2026-11-26T10:00:00.000Z',
+  leaseEndsAt: null,
+  requests: 0,
+  connections: 0,
+  open: 0,
+  inFlight: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  responses: [0, 0, 0, 0, 0],
+  refused: 0,
+  upstreamFailures: 0,
+  latency: null,
+  lastActiveAt: null,
+  activeHours: { month: 0, total: 0 },
+  lastError: null,
+  ...over,
+});
+
+/** The status of a healthy device with one endpoint. */
+export const statusDocumentOf = (over: Partial<StatusDocument> = {}): StatusDocument => ({
+  v: 1,
+  device: 'press-7',
+  version: '0.1.0',
+  uptimeS: 12,
+  pid: 1,
+  link: {
+    state: 'connected',
+    broker: 'mqtts://broker.example:8883',
+    protocol: 5,
+    since: '2026-11-26T10:00:00.000Z',
+    lastError: null,
+  },
+  session: {
+    state: 'connected',
+    since: '2026-11-26T10:00:00.000Z',
+    generation: 1,
+    latencyMs: 41,
+    reconnects: 0,
+    lastError: null,
+  },
+  endpoints: [endpointInStatus()],
+  conditions: [],
+  locked: false,
+  desired: { rev: 0, applied: 0 },
+  credential: { generation: 1, fingerprint: '00000000', state: 'ok' },
+  key: { fingerprint: '0000' },
+  tunnels: [{ tunnel: 't1', pid: 2 }],
+  outbox: { waiting: 0, dropped: 0 },
+  intake: {},
+  ...over,
+});
