@@ -9,7 +9,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Why there are no containers; empty when there are. */
     readonly noDocker: string;
-    /** Folder with `lockkeeper_1.0.0_ARCH.deb` and `lockkeeper_1.0.1_ARCH.deb`. */
+    /** Folder with packages and archives of the versions 1.0.0 and 1.0.1. */
     readonly packagesDir: string;
   }
 }
@@ -53,7 +53,7 @@ export const setup = async ({ provide }: TestProject): Promise<() => Promise<voi
     await run(
       process.execPath,
       'packaging/deb.ts',
-      ...['--arch', process.arch, '--compression', 'none', '--no-archive', '--version', version],
+      ...['--arch', process.arch, '--compression', 'none', '--version', version],
       ...['--out', packagesDir],
     );
   await makeNpmImage();
