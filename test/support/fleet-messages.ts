@@ -108,6 +108,8 @@ export const goodFacts = (over: Partial<DeviceFacts> = {}): DeviceFacts => ({
     {
       id: 'cr_1',
       gen: 1,
+      rotation: null,
+      scope: null,
       createdAt: new Date(NOW_MS - 86_400_000).toISOString(),
       acl: ['bind:press-7.edge.test'],
       ownerId: 'service_1',

@@ -1,6 +1,7 @@
 /** The commands that look at the whole fleet, and what stands in front of it. */
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { addConsoleCommand } from './console-command.ts';
 import { addEventsCommand } from './events-command.ts';
 import { addFleetExporterCommand } from './fleet-exporter-command.ts';
 import { addFleetStatusCommand } from './fleet-status-command.ts';
@@ -14,4 +15,5 @@ export const addFleetCommands = (program: Command, cli: Cli): void => {
   addFleetExporterCommand(fleet, cli);
   addPolicyCommands(program, cli);
   addEventsCommand(program, cli);
+  addConsoleCommand(program, cli);
 };

@@ -17,6 +17,9 @@ export interface CredentialFact {
   readonly id: string;
   /** Generation that the credential says; null for one that Lockkeeper did not make. */
   readonly gen: number | null;
+  /** The rotation that made it, and what that was over. */
+  readonly rotation: string | null;
+  readonly scope: string | null;
   readonly createdAt: string;
   readonly acl: readonly string[];
   readonly ownerId: string;
@@ -96,9 +99,11 @@ export const deviceInMetadata = (metadata: string): string | null => {
   return typeof named === 'string' && isDeviceId(named) ? named : null;
 };
 
-const factOf = (credential: Credential): CredentialFact => ({
+const factOf = (credential: Credential, tag = parseTag(credential.metadata)): CredentialFact => ({
   id: credential.id,
-  gen: parseTag(credential.metadata)?.gen ?? null,
+  gen: tag?.gen ?? null,
+  rotation: tag?.rotation ?? null,
+  scope: tag?.scope ?? null,
   createdAt: credential.created_at,
   acl: credential.acl,
   ownerId: credential.owner_id ?? '',
