@@ -38,6 +38,9 @@ export {
   enrollDevice,
 } from './enroll/enroll.ts';
 export { openMintNote } from './enroll/mint-note.ts';
+export { type EventsOptions, setUpEvents } from './events/setup.ts';
+export { startExporter } from './exporter/exporter.ts';
+export { createFleetMetrics, type FleetMetrics } from './exporter/metrics.ts';
 export {
   createFleetLink,
   type FleetLink,
@@ -48,6 +51,9 @@ export {
 export { readKeyFile, readSigner, writeKeyFile } from './key-files.ts';
 export { type OpenKeys, readKeys, withKey, withoutKey, writeKeys } from './key-set.ts';
 export { keyFromHello, pinDevice, readDeviceKeyFile, sealingKey } from './pin-device.ts';
+export { type Finding, lintPolicy } from './policy/lint.ts';
+export { type PolicyText, readPolicyText } from './policy/policy-text.ts';
+export { presetRules, withForward } from './policy/preset.ts';
 export { loadProfile, type Profile, type ProfileOverrides } from './profile.ts';
 export { parseDesired, readDesired, readHello, readReported, type StoredDesired } from './read-device.ts';
 export { prepareRekey, type RekeyArguments, type RekeyOptions } from './rekey.ts';
@@ -71,9 +77,11 @@ export { applyChanges, readSiteState } from './site/site-apply.ts';
 export { type Change, planDeletion, planSite, type SitePlan, type SiteState } from './site/site-plan.ts';
 export { findSite, listSites, type SiteRecord, type SiteTag } from './site/site-record.ts';
 export { type EndpointSpec, readSiteFile, type SiteSpec, siteSpec } from './site/site-spec.ts';
+export { type Alert, dueAlerts } from './watch/alerts.ts';
 export { type DeviceRow, type DeviceState, deviceRow, fleetRows } from './watch/device-row.ts';
 export { type ApiLists, type FleetFacts, factsOf, readApiLists } from './watch/facts.ts';
 export { type FleetView, type FleetViewOptions, openFleetView } from './watch/fleet-view.ts';
 export { DEFAULT_WATCH, type FleetCondition, judgeDevice, type WatchSettings } from './watch/judge.ts';
 export type { DeviceSeen } from './watch/seen.ts';
 export { type FleetSummary, isAlarming, summarize } from './watch/summary.ts';
+export { createTracker, type FleetTracker } from './watch/tracker.ts';
