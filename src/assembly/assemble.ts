@@ -185,6 +185,7 @@ export const assemble = async (
         config.ngrok.metadata === '' ? JSON.stringify({ device: config.device.id }) : config.ngrok.metadata,
       clientVersion: VERSION,
       noDelay: config.ngrok.noDelay,
+      tellConnections: config.report.connEvents === 'full',
       heartbeatIntervalS: config.ngrok.heartbeatIntervalS,
       heartbeatToleranceS: config.ngrok.heartbeatToleranceS,
       graceS: config.handover.graceS,

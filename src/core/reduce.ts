@@ -227,6 +227,7 @@ const fold = (o: Observed, e: TunnelEvent, m: Moment): Observed => {
     case 'exited':
       return exited(o, e, m);
     case 'counters':
+    case 'connections':
     case 'remote':
       return o;
   }

@@ -18,6 +18,17 @@ export interface CutStreams {
   readonly count: number;
 }
 
+/** One connection of a visitor, as it came, ended or was refused. */
+export interface ConnectionNote {
+  readonly what: 'opened' | 'closed' | 'refused';
+  /** The visitor's address, where the edge told it. */
+  readonly client: string | null;
+  /** Of a connection that ended. */
+  readonly bytesIn?: number;
+  readonly bytesOut?: number;
+  readonly tookMs?: number;
+}
+
 export type TunnelEvent = { readonly tunnel: TunnelId } & (
   | { readonly type: 'started'; readonly pid: number }
   | { readonly type: 'connected'; readonly sessionId: string; readonly tookMs: number }
@@ -45,6 +56,13 @@ export type TunnelEvent = { readonly tunnel: TunnelId } & (
   /** New connections are refused for want of descriptors or stream slots (true), or taken again (false). */
   | { readonly type: 'saturated'; readonly on: boolean; readonly refused: number }
   | { readonly type: 'counters'; readonly endpoints: Readonly<Record<string, EndpointCounters>> }
+  /** Single connections, where they are asked for; `untold` came too fast to be told one by one. */
+  | {
+      readonly type: 'connections';
+      readonly endpoint: string;
+      readonly notes: readonly ConnectionNote[];
+      readonly untold: number;
+    }
   /** ngrok's own remote command reached the SDK's handler. */
   | { readonly type: 'remote'; readonly op: 'stop' | 'restart' }
   | { readonly type: 'drained'; readonly tookMs: number; readonly cut: readonly CutStreams[] }

@@ -80,6 +80,8 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     totals,
     credentials,
     observed: () => supervisor.observed(),
+    event: (draft) => reporter.event(draft),
+    uncounted: (endpoint, connections) => reporter.uncounted(endpoint, connections),
     remote,
   });
 

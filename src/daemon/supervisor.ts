@@ -209,6 +209,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       counters.set(event.tunnel, { ...counters.get(event.tunnel), ...event.endpoints });
     options.onEvent(event, before);
     if (event.type === 'exited') counters.delete(event.tunnel);
+    if (event.type === 'connections') return;
     if (event.type === 'counters' || event.type === 'heartbeat') options.changed();
     else wake();
   });

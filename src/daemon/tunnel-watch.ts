@@ -1,18 +1,31 @@
 /** What follows from a tunnel's event beside the plan: the log, totals, what is told of tokens, and ngrok's own commands. */
 import type { Observed } from '../core/observed.ts';
-import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
+import type { ConnectionNote, Slot, TunnelEvent } from '../core/tunnel-event.ts';
 import type { CredentialWatch } from './credential-watch.ts';
 import type { Log } from './log.ts';
 import type { TrafficTotals } from './traffic-totals.ts';
+import type { EventDraft } from './transitions.ts';
 
 export interface TunnelWatchOptions {
   readonly log: Log;
   readonly totals: TrafficTotals;
   readonly credentials: CredentialWatch;
   observed(): Observed;
+  event(draft: EventDraft): void;
+  /** Connections that came too fast to be told one by one. */
+  uncounted(endpoint: string, connections: number): void;
   /** ngrok's dashboard or API asks for this through the session. */
   remote(op: 'stop' | 'restart'): void;
 }
+
+const connectionEvent = (ep: string, note: ConnectionNote): EventDraft => ({
+  type: `conn.${note.what}`,
+  ep,
+  data: {
+    ...(note.client === null ? {} : { client: note.client }),
+    ...(note.what === 'closed' ? { in: note.bytesIn, out: note.bytesOut, ms: note.tookMs } : {}),
+  },
+});
 
 /** To be called with every event after it was folded. */
 export const createTunnelWatch = (options: TunnelWatchOptions): ((event: TunnelEvent) => void) => {
@@ -48,6 +61,10 @@ export const createTunnelWatch = (options: TunnelWatchOptions): ((event: TunnelE
         break;
       case 'unbound':
         totals.endpointClosed(tunnel, event.endpoint);
+        break;
+      case 'connections':
+        for (const note of event.notes) options.event(connectionEvent(event.endpoint, note));
+        if (event.untold > 0) options.uncounted(event.endpoint, event.untold);
         break;
       case 'remote':
         log.warn({ op: event.op }, 'remote command from ngrok');

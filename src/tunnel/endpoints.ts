@@ -9,6 +9,7 @@ import { DRAIN_LOOK_MS, drainStreams } from './drain-streams.ts';
 import type { ProcessEvent, Snapshot } from './messages.ts';
 import { createStreamBudget, isShortOfDescriptors } from './relay/budget.ts';
 import { createBufferPool } from './relay/buffer-pool.ts';
+import { createConnectionNotes } from './relay/connection-notes.ts';
 import { createEndpointRelay, type EndpointRelay } from './relay/endpoint-relay.ts';
 import { relayPath } from './run-dir.ts';
 import { sdkFault } from './sdk-errors.ts';
@@ -38,6 +39,8 @@ export interface EndpointsOptions {
   readonly runDir: string;
   readonly clock: Clock;
   readonly emit: (event: ProcessEvent) => void;
+  /** Whether relays made from now on tell of single connections. */
+  readonly tellConnections: () => boolean;
   readonly hasBeat: () => boolean;
   /** An SDK call did not end in time. */
   readonly onUnresponsive: () => void;
@@ -104,6 +107,11 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       budget,
       makeRoom: () => relays().some((relay) => relay.evictIdle()),
       onUpstream: (problem) => emit({ type: 'upstream', endpoint: spec.name, fault: problem }),
+      notes: options.tellConnections()
+        ? createConnectionNotes(clock, (notes, untold) =>
+            emit({ type: 'connections', endpoint: spec.name, notes, untold }),
+          )
+        : null,
     });
 
   const refuse = (spec: BindSpec, result: Extract<Result<never>, { ok: false }>): void =>

@@ -26,6 +26,8 @@ export interface StartConfig {
   readonly heartbeatIntervalS: number;
   readonly heartbeatToleranceS: number;
   readonly noDelay: boolean;
+  /** Whether single connections are told. */
+  readonly tellConnections?: boolean;
   /** How long to serve on without a supervisor. */
   readonly graceMs: number;
 }

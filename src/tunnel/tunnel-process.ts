@@ -55,6 +55,7 @@ export class TunnelProcess {
       runDir: options.runDir,
       clock: options.clock,
       emit: (event) => this.#emit(event),
+      tellConnections: () => this.#config?.tellConnections === true,
       hasBeat: () => this.#watch?.hasBeat ?? false,
       onUnresponsive: () => this.#watch?.unresponsive(),
     });

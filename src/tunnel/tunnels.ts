@@ -35,6 +35,8 @@ export interface TunnelsOptions {
   /** Version that the edge is told. */
   readonly clientVersion: string;
   readonly noDelay: boolean;
+  /** Whether processes tell of single connections; those that run already go on as they were started. */
+  readonly tellConnections?: boolean;
   readonly heartbeatIntervalS: number;
   readonly heartbeatToleranceS: number;
   readonly graceS: number;
@@ -113,6 +115,7 @@ export const createTunnels = (options: TunnelsOptions): Tunnels => {
     heartbeatIntervalS: options.heartbeatIntervalS,
     heartbeatToleranceS: options.heartbeatToleranceS,
     noDelay: options.noDelay,
+    tellConnections: options.tellConnections === true,
     graceMs: options.graceS * 1_000,
   });
 

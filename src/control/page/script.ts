@@ -78,7 +78,7 @@ export const APP_JS = `'use strict';
     $('parts').replaceChildren(
       part('Session to ngrok', level('session'), SESSION[s.session.state] || s.session.state, [
         ['For', since(s.session.since)], ['Heartbeat', millis(s.session.latencyMs)],
-        ['Reconnects', count(s.session.reconnects)], ['Token generation', String(s.session.generation)]]),
+        ['Reconnects', count(s.session.reconnects)], ['Generation', String(s.session.generation)]]),
       part('Link to the cloud', s.link.state === 'connected' ? 'ok' : 'warning', s.link.state, [
         ['For', since(s.link.since)], ['Protocol', s.link.protocol === 5 ? 'MQTT 5' : s.link.protocol === 4 ? 'MQTT 3.1.1' : '-'],
         ['Waiting', count(s.outbox.waiting) + (s.outbox.dropped ? ', ' + count(s.outbox.dropped) + ' given up' : '')],
@@ -112,7 +112,7 @@ export const APP_JS = `'use strict';
     $('events').replaceChildren(...events.slice(0, 40).map((e) => {
       const d = e.data || {};
       const more = [e.ep, e.code, e.cause, d.op, d.status, d.msg, d.url].filter((x) => typeof x === 'string' && x !== '').join(', ');
-      const time = el('time', '', new Date(e.at).toLocaleTimeString());
+      const time = el('time', '', new Date(e.at).toLocaleTimeString([], { hour12: false }));
       time.title = new Date(e.at).toLocaleString();
       return put(el('li'), time, el('b', '', NOTES[e.type] || e.type), el('span', '', more));
     }));
@@ -167,7 +167,7 @@ export const APP_JS = `'use strict';
     const one = makePlot([[proto === 'http' ? 'requests/s' : 'open connections', 'req']]), two = makePlot([['in', 'in'], ['out', 'out']]);
     put(plots, one.fig, two.fig);
     put(card, head, url, upstream, error, figures, plots);
-    return { card, badge, lease, url, link, upstream, error, cells, one, two, proto };
+    return { card, badge, lease, url, link, upstream, error, figures, plots, cells, one, two, proto };
   };
   const drawEndpoints = (s) => {
     $('no-endpoints').hidden = s.endpoints.length > 0;
@@ -187,6 +187,7 @@ export const APP_JS = `'use strict';
       const bad = s.conditions.find((x) => x.endpoint === e.name && x.code.startsWith('UPSTREAM_'));
       c.upstream.className = 'upstream' + (bad ? ' down' : '');
       setText(c.upstream, bad ? bad.message : 'Upstream ' + e.upstream + ', by ' + e.by + (e.lastActiveAt ? ', last byte ' + since(e.lastActiveAt) + ' ago' : ''));
+      c.figures.hidden = c.plots.hidden = e.state !== 'up' && !e.lastActiveAt;
       c.error.hidden = !e.lastError || bad !== undefined;
       setText(c.error, e.lastError ? e.lastError.message : '');
     }

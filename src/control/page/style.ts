@@ -21,7 +21,7 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.45 
 h1 { font-size: 1.15rem; margin: 0; letter-spacing: -.01em; } h2 { font-size: .8rem; margin: 1.6rem 0 .6rem; color: var(--faint); text-transform: uppercase; letter-spacing: .07em; }
 p { margin: 0; } code { font-size: .92em; }
 .faint { color: var(--faint); font-size: .86rem; }
-.top { position: sticky; top: 0; z-index: 2; display: flex; align-items: center; gap: .7rem; padding: .7rem max(1rem, calc((100vw - 1080px) / 2)); background: var(--card); border-bottom: 1px solid var(--line); }
+.top { position: sticky; top: 0; z-index: 2; display: flex; align-items: center; gap: .7rem; padding: .7rem max(1rem, calc((100vw - 1080px) / 2 + 1rem)); background: var(--card); border-bottom: 1px solid var(--line); }
 .mark { width: 34px; height: 34px; flex: none; } .mark rect { fill: var(--accent); } .mark path { fill: none; stroke: #fff; stroke-width: 3; stroke-linecap: round; }
 .who { min-width: 0; flex: 1; } .who h1 { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .tools { display: flex; gap: .4rem; }
@@ -50,7 +50,7 @@ dl { margin: 0; display: grid; grid-template-columns: auto 1fr; gap: .1rem .8rem
 .upstream { font-size: .86rem; color: var(--faint); } .upstream.down { color: var(--bad); }
 .figures { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; margin: .8rem 0 .3rem; } .figures div { min-width: 0; } .figures b { display: block; font-size: 1.02rem; font-variant-numeric: tabular-nums; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; } .figures span { font-size: .74rem; color: var(--faint); }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; } .plot { position: relative; min-width: 0; } .plot figcaption { display: flex; gap: .7rem; font-size: .74rem; color: var(--faint); } .plot figcaption i { font-style: normal; } .plot figcaption i::before { content: ""; display: inline-block; width: 9px; height: 3px; border-radius: 2px; margin-right: 4px; vertical-align: middle; background: currentColor; }
-figure { margin: 0; } svg.curve { display: block; width: 100%; height: 76px; overflow: hidden; border-bottom: 1px solid var(--line); } svg.curve path { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; } svg.curve path.area { stroke: none; opacity: .16; } svg.curve line { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; stroke-dasharray: 3 4; }
+figure { margin: 0; } svg.curve { display: block; width: 100%; height: 68px; overflow: hidden; border-bottom: 1px solid var(--line); } svg.curve path { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke; stroke-linejoin: round; } svg.curve path.area { stroke: none; opacity: .16; } svg.curve line { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; stroke-dasharray: 3 4; }
 .req { stroke: var(--req); color: var(--req); } .area.req { fill: var(--req); } .in { stroke: var(--in); color: var(--in); } .out { stroke: var(--out); color: var(--out); } .area.in { fill: var(--in); } .area.out { fill: var(--out); }
 .scale { display: flex; justify-content: space-between; font-size: .7rem; color: var(--faint); font-variant-numeric: tabular-nums; }
 .plot output { margin-left: auto; font-variant-numeric: tabular-nums; }
@@ -58,9 +58,9 @@ figure { margin: 0; } svg.curve { display: block; width: 100%; height: 76px; ove
 .login main { min-height: 100vh; display: grid; place-items: center; } .sign-in { width: min(100%, 360px); padding: 1.6rem; display: grid; gap: .8rem; } .sign-in label { font-size: .88rem; color: var(--faint); }
 .sign-in input { font: inherit; font-size: 16px; width: 100%; min-height: 44px; padding: .5rem .7rem; color: var(--ink); background: var(--ground); border: 1px solid var(--line); border-radius: 8px; } .said { color: var(--bad); font-size: .88rem; }
 @media (max-width: 560px) {
-  main { padding: .8rem; } .top { padding: .6rem .8rem; } .parts { grid-template-columns: 1fr 1fr; gap: .6rem; } .part { padding: .7rem .8rem; } .part dl { grid-template-columns: 1fr; gap: 0; } .part dd { text-align: left; margin-bottom: .25rem; }
+  main { padding: .8rem; } .top { padding: .6rem .8rem; } .parts { grid-template-columns: 1fr 1fr; gap: .6rem; } .part { padding: .7rem .8rem; } .part dl { gap: .1rem .4rem; font-size: .8rem; } .part dd { white-space: nowrap; }
   .verdict { flex-wrap: wrap; } .verdict div { flex: 1; min-width: 0; } .verdict .age { margin-left: 0; width: 100%; text-align: left; }
-  .figures { grid-template-columns: 1fr 1fr; } .plots { grid-template-columns: 1fr; } .events li { grid-template-columns: 4.6rem 1fr; } .events li span { grid-column: 2; }
+  .figures { grid-template-columns: 1fr 1fr; } .plots { grid-template-columns: 1fr; } .events li { grid-template-columns: 4.2rem 1fr; padding: .4rem .8rem; } .events li span { grid-column: 2; }
 }
 @media (prefers-reduced-motion: no-preference) { .error .lamp, .warning .lamp { animation: breathe 2s ease-in-out infinite; } @keyframes breathe { 50% { opacity: .45; } } }
 `;

@@ -8,6 +8,7 @@ import { type Fault, fault } from '../../core/errors.ts';
 import type { CutStreams } from '../../core/tunnel-event.ts';
 import type { StreamBudget } from './budget.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { ConnectionNotes } from './connection-notes.ts';
 import { CONNECT_DEADLINE_MS, type Dialled, type DialOptions, dialUpstream } from './dial.ts';
 import { isDescriptorError } from './dial-faults.ts';
 import { createEndpointCounts } from './endpoint-counts.ts';
@@ -49,6 +50,8 @@ export interface EndpointRelayOptions {
   /** Closes an idle stream anywhere in the process; true when there was one. */
   readonly makeRoom: () => boolean;
   readonly onUpstream: (fault: Fault | null) => void;
+  /** Told of each connection; null where nobody asked for that. */
+  readonly notes: ConnectionNotes | null;
 }
 
 /** Makes the relay of one endpoint. */
@@ -115,6 +118,7 @@ export const createEndpointRelay = (options: EndpointRelayOptions): EndpointRela
     const isRoomMade = budget.isFull && options.makeRoom();
     if (isClosed || !budget.admit(isRoomMade)) {
       counts.refused();
+      options.notes?.add({ what: 'refused', client: null });
       visitor.on('error', () => undefined);
       visitor.destroy();
       return;
@@ -124,6 +128,7 @@ export const createEndpointRelay = (options: EndpointRelayOptions): EndpointRela
       proto: spec.proto,
       clock,
       counts,
+      notes: options.notes,
       buffers: options.buffers,
       async dial(part) {
         const dialled = await dial(part);

@@ -3,7 +3,8 @@ import { createMessageReader } from './http-stream.ts';
 
 /** What a tracker counts; one for all connections of an endpoint. */
 export interface HttpSink {
-  request(): void;
+  /** A request, with the text of its head. */
+  request(head: string): void;
   /** A response head: its status, and the milliseconds since the head of its request. */
   response(status: number, tookMs: number | null): void;
 }
@@ -56,7 +57,7 @@ export const createHttpTracker = (sink: HttpSink): HttpTracker => {
       if (head === null || last === undefined) return null;
       last.method = head.method;
       last.headAtMs = now;
-      sink.request();
+      sink.request(text);
       return head.body;
     },
     done() {

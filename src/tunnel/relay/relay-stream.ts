@@ -3,9 +3,10 @@ import type { Clock } from '../../core/clock.ts';
 import type { Proto } from '../../core/endpoint.ts';
 import type { CutStreams } from '../../core/tunnel-event.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import { type ConnectionNotes, clientOf } from './connection-notes.ts';
 import type { Dialled, DialOptions } from './dial.ts';
 import type { EndpointCounts } from './endpoint-counts.ts';
-import { createHttpTracker } from './http-tracker.ts';
+import { createHttpTracker, type HttpSink } from './http-tracker.ts';
 import { refuseHttp } from './refuse-http.ts';
 
 /** An http connection without a request under way is closed after so long without a byte. */
@@ -40,6 +41,8 @@ export interface RelayStreamOptions {
   readonly proto: Proto;
   readonly clock: Clock;
   readonly counts: EndpointCounts;
+  /** Told of this connection; null where nobody asked for that. */
+  readonly notes: ConnectionNotes | null;
   readonly buffers: BufferPool;
   readonly dial: (options: Pick<DialOptions, 'onread' | 'signal'>) => Promise<Dialled>;
   /** Text of the answer that an http visitor gets when the upstream cannot be had. */
@@ -49,8 +52,29 @@ export interface RelayStreamOptions {
 
 /** Joins an accepted, paused `visitor` to the upstream. */
 export const createRelayStream = (visitor: Socket, options: RelayStreamOptions): RelayStream => {
-  const { proto, clock, counts, buffers } = options;
-  const tracker = proto === 'http' ? createHttpTracker(counts) : null;
+  const { proto, clock, counts, notes, buffers } = options;
+  const beganAtMs = clock.now();
+  let client: string | null = null;
+  let isToldOpen = false;
+  let bytesIn = 0;
+  let bytesOut = 0;
+  const tellOpen = (): void => {
+    if (isToldOpen) return;
+    isToldOpen = true;
+    notes?.add({ what: 'opened', client });
+  };
+  /** Who comes over http is known from the first request on. */
+  const sink: HttpSink = {
+    request(head) {
+      counts.request(head);
+      if (isToldOpen) return;
+      client = clientOf(head);
+      tellOpen();
+    },
+    response: counts.response,
+  };
+  const tracker = proto === 'http' ? createHttpTracker(notes === null ? counts : sink) : null;
+  if (proto !== 'http') tellOpen();
   const aborter = new AbortController();
   let upstream: Socket | null = null;
   let lent: Buffer | null = null;
@@ -71,18 +95,28 @@ export const createRelayStream = (visitor: Socket, options: RelayStreamOptions):
     // Only now does no read and no write use the buffer.
     if (lent !== null) buffers.give(lent);
     lent = null;
+    tellOpen();
+    notes?.add({
+      what: 'closed',
+      client,
+      bytesIn,
+      bytesOut,
+      tookMs: Math.round(clock.now() - beganAtMs),
+    });
     options.onClosed();
   };
 
   const fromVisitor = (chunk: Buffer): void => {
     lastByteAtMs = clock.now();
     counts.bytesIn(chunk.length);
+    bytesIn += chunk.length;
     tracker?.toUpstream(chunk, lastByteAtMs);
     if (upstream !== null && !upstream.write(chunk)) visitor.pause();
   };
   const fromUpstream = (chunk: Buffer): void => {
     lastByteAtMs = clock.now();
     counts.bytesOut(chunk.length);
+    bytesOut += chunk.length;
     tracker?.toVisitor(chunk, lastByteAtMs);
   };
 

@@ -40,6 +40,7 @@ const rig = async (
     budget,
     makeRoom: () => relay.evictIdle(),
     onUpstream: (problem) => upstreamFaults.push(problem),
+    notes: null,
   });
   await relay.listen();
   onTestFinished(() => relay.close());
