@@ -38,6 +38,16 @@ export interface TrackerOptions {
   readonly onFault: (f: Fault) => void;
 }
 
+/** A page of a list holds so many; looking takes at most a quarter of the 120 requests that a minute allows. */
+const PAGE = 100;
+const MS_PER_REQUEST = 2000;
+
+/** Milliseconds until the next look: rarer than asked for where the lists are long. Pure. */
+export const pollDelayMs = (pollMs: number, lengths: readonly number[]): number => {
+  const requests = lengths.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / PAGE)), 0);
+  return Math.max(pollMs, requests * MS_PER_REQUEST);
+};
+
 /** What makes a change worth telling: not ages, latencies and the last word. */
 const keyOf = ({ lastSeen: _s, latencyMs: _l, credentials, conditions, ...row }: DeviceRow): string =>
   JSON.stringify([
@@ -54,6 +64,7 @@ export const createTracker = (options: TrackerOptions): FleetTracker => {
   const rowListeners = new Set<RowListener>();
   const sweepListeners = new Set<() => void>();
   let facts = options.facts;
+  let lengths: readonly number[] = Array<number>(3).fill(options.facts?.devices.size ?? 0);
   let isClosed = false;
   let cancelSweep: () => void = () => undefined;
   let cancelPoll: () => void = () => undefined;
@@ -99,12 +110,15 @@ export const createTracker = (options: TrackerOptions): FleetTracker => {
     if (api === null) return;
     const lists = await readApiLists(api);
     if (isClosed) return;
-    if (lists.ok) facts = factsOf(link.tenant, lists.value);
-    else options.onFault(lists.fault);
+    if (lists.ok) {
+      const { credentials, sessions, endpoints } = lists.value;
+      facts = factsOf(link.tenant, lists.value);
+      lengths = [credentials.length, sessions.length, endpoints.length];
+    } else options.onFault(lists.fault);
     schedulePoll();
   };
   const schedulePoll = (): void => {
-    if (api !== null) cancelPoll = clock.after(options.pollMs, () => void poll());
+    if (api !== null) cancelPoll = clock.after(pollDelayMs(options.pollMs, lengths), () => void poll());
   };
 
   const stop = view.onChange((device) => {

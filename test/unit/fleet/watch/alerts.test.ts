@@ -3,6 +3,7 @@ import { liveLines } from '../../../../src/fleet/cli/live-table.ts';
 import { dueAlerts, type Told } from '../../../../src/fleet/watch/alerts.ts';
 import { type DeviceRow, type DeviceState, deviceRow } from '../../../../src/fleet/watch/device-row.ts';
 import { parseHookUrl } from '../../../../src/fleet/watch/notify.ts';
+import { pollDelayMs } from '../../../../src/fleet/watch/tracker.ts';
 import { settings, wholeDevice } from '../../../support/fleet-messages.ts';
 
 const row = (device: string, state: DeviceState): DeviceRow => ({
@@ -54,4 +55,10 @@ test('a hook in clear text is for loopback only', () => {
     false,
     false,
   ]);
+});
+
+test('long lists are asked for more rarely: a rotation needs the rate, too', () => {
+  expect(pollDelayMs(60_000, [0, 0, 0])).toBe(60_000);
+  expect(pollDelayMs(60_000, [1000, 1000, 1000])).toBe(60_000);
+  expect(pollDelayMs(60_000, [10_000, 10_000, 10_000])).toBe(600_000);
 });
