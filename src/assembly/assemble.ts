@@ -142,7 +142,6 @@ export const assemble = async (
     log,
     daemon: () => daemon,
     upstreams: () => checks.found(),
-    probes: () => new Map(),
   });
   const checks = createUpstreamChecks({
     clock,

@@ -12,7 +12,8 @@ import type { Fault } from '../core/errors.ts';
 import type { Daemon } from '../daemon/options.ts';
 import type { StatusDocument } from '../daemon/status.ts';
 import { type MachineState, machineState } from '../health/machine.ts';
-import { type HealthReport, healthReport, type ProbeSeen } from '../health/report.ts';
+import { startPublicProbes } from '../health/public-probe.ts';
+import { type HealthReport, healthReport } from '../health/report.ts';
 import { readSecret } from '../vault/secret-file.ts';
 
 const LISTEN_AGAIN_MS = 10_000;
@@ -27,7 +28,6 @@ export interface ObservabilityOptions {
   daemon(): Daemon;
   /** What the last check of each endpoint's upstream found. */
   upstreams(): ReadonlyMap<string, 'up' | 'down'>;
-  probes(): ReadonlyMap<string, ProbeSeen>;
 }
 
 export interface Observability {
@@ -49,6 +49,16 @@ export const createObservability = async (options: ObservabilityOptions): Promis
   let cancel = (): void => undefined;
   let isOver = false;
 
+  const probes = startPublicProbes({
+    clock,
+    everyMs: config.report.probeS * 1000,
+    endpoints: () =>
+      options
+        .daemon()
+        .status()
+        .endpoints.filter(({ state, proto }) => state === 'up' && proto === 'http'),
+  });
+
   /** Whoever asks gets what was read last, and has it read anew for the next one. */
   const refresh = (): Promise<void> => {
     if (clock.now() - readAt < MACHINE_FRESH_MS) return Promise.resolve();
@@ -64,11 +74,8 @@ export const createObservability = async (options: ObservabilityOptions): Promis
     status: () => {
       void refresh();
       const status = options.daemon().status();
-      const { upstreams, probes } = options;
-      return {
-        ...status,
-        health: healthReport({ status, machine, upstreams: upstreams(), probes: probes() }),
-      };
+      const upstreams = options.upstreams();
+      return { ...status, health: healthReport({ status, machine, upstreams, probes: probes.seen() }) };
     },
     machine: async (): Promise<MachineMetrics> => {
       await refresh();
@@ -131,6 +138,7 @@ export const createObservability = async (options: ObservabilityOptions): Promis
     stop: async () => {
       isOver = true;
       cancel();
+      probes.stop();
       await server?.close();
     },
   };

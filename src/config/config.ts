@@ -61,7 +61,12 @@ export interface Config {
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>;
   readonly allowUpstreams: readonly string[];
   readonly endpoints: readonly EndpointConfig[];
-  readonly report: { readonly healthS: number; readonly connEvents: 'off' | 'summary' | 'full' };
+  readonly report: {
+    readonly healthS: number;
+    readonly connEvents: 'off' | 'summary' | 'full';
+    /** Seconds between two visits through the public URL; 0 for none. */
+    readonly probeS: number;
+  };
   readonly lease: { readonly defaultS: number };
   readonly handover: { readonly graceS: number };
   readonly lockFile: string;

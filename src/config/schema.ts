@@ -99,6 +99,12 @@ export const configSchema = Type.Object(
         'summary',
         "Events about visitors' connections: none, one summary in a while, or each.",
       ),
+      probeS: seconds(
+        0,
+        0,
+        86_400,
+        'Time between two visits to each http endpoint through its public URL; 0 for none. Each buys an active endpoint hour at ngrok.',
+      ),
     }),
     lease: section('Endpoints opened by command.', {
       defaultS: seconds(3600, 1, 2_592_000, 'Lease of a `start` that names none.'),

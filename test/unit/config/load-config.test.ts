@@ -12,7 +12,7 @@ test('fills in every default', async () => {
   expect(config.stateDir).toBe('/var/lib/lockkeeper');
   expect(config.lockFile).toBe('/var/lib/lockkeeper/lock');
   expect(config.mqtt.protocol).toBe('auto');
-  expect(config.report).toEqual({ healthS: 300, connEvents: 'summary' });
+  expect(config.report).toEqual({ healthS: 300, connEvents: 'summary', probeS: 0 });
   expect(config.upstreams['hmi']).toEqual({
     url: 'http://127.0.0.1:8080',
     verify: true,
