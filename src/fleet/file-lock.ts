@@ -53,8 +53,7 @@ const isStale = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Runs `work` while no other process has the lock. Rejects with `STORE_FAILED` when it stays taken for ten seconds. */
-export const withFileLock = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+const lockAndRun = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
   const mark = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}`;
   for (let i = 0; i < TRIES; i += 1) {
     if (await tryLock(path, mark)) {
@@ -72,4 +71,22 @@ export const withFileLock = async <T>(path: string, work: () => Promise<T>): Pro
     } else await delay(WAIT_MS * (0.5 + Math.random()));
   }
   throw new LockkeeperError(fault('STORE_FAILED', `Another program keeps ${path}.`, true));
+};
+
+/** What this process does under each lock, the newest last. Hundreds that try the file again and again hinder each other. */
+const lines = new Map<string, Promise<unknown>>();
+
+/**
+ * Runs `work` while nobody else has the lock; within this process in the order of the calls. Rejects with `STORE_FAILED`
+ * when another program keeps it for ten seconds.
+ */
+export const withFileLock = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+  const mine = (lines.get(path) ?? Promise.resolve()).then(() => lockAndRun(path, work));
+  const settled = quietly(mine);
+  lines.set(path, settled);
+  try {
+    return await mine;
+  } finally {
+    if (lines.get(path) === settled) lines.delete(path);
+  }
 };

@@ -1,4 +1,4 @@
-import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -23,6 +23,30 @@ test('lets one in at a time, also when many wait and when work fails', async () 
   );
   expect(most).toBe(1);
   expect(ends.filter((e) => e.status === 'rejected')).toHaveLength(6);
+});
+
+test('hundreds of one program come in by their turn', async () => {
+  const path = join(await tempDir(), '.lock');
+  const order: number[] = [];
+  const all = Array.from({ length: 300 }, (_, i) => i);
+  await Promise.all(all.map((i) => withFileLock(path, async () => void order.push(i))));
+  expect(order).toEqual(all);
+});
+
+test('several programs never work at a time', async () => {
+  const dir = await tempDir();
+  const script = `
+    const { withFileLock } = await import('./src/fleet/file-lock.ts');
+    const { readFile, writeFile } = await import('node:fs/promises');
+    const file = process.argv[1] + '/count';
+    const add = async () => writeFile(file, String(Number(await readFile(file, 'utf8')) + 1));
+    await Promise.all(Array.from({ length: 20 }, () => withFileLock(process.argv[1] + '/.lock', add)));`;
+  await writeFile(join(dir, 'count'), '0');
+  const exits = await Promise.all(
+    Array.from({ length: 3 }, () => runNode('--input-type=module', ['-e', script, dir])),
+  );
+  expect(exits.map(({ code, stderr }) => [code, stderr])).toEqual(Array(3).fill([0, '']));
+  expect(await readFile(join(dir, 'count'), 'utf8')).toBe('60');
 });
 
 test('takes the lock of a process that is dead', async () => {
