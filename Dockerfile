@@ -8,6 +8,7 @@ ARG NPM_BASE=node:26-bookworm-slim
 ARG BASE=debian:bookworm-slim
 
 FROM ${NPM_BASE} AS build
+LABEL lockkeeper.stage=build
 # strip makes Node a fifth smaller; the image is as good without.
 RUN command -v strip >/dev/null \
     || (apt-get update -q && apt-get install -q -y --no-install-recommends binutils) || true

@@ -148,16 +148,36 @@ describe.skipIf(inject('noDocker') !== '')('the package under systemd', () => {
     expect((await until(isUp, 'the endpoint is up')).pid).toBe(before);
   });
 
+  test('a new version that cannot even start changes nothing', async () => {
+    const before = await mainPid();
+    await sh(
+      'cd /usr/lib/lockkeeper && cp lockkeeperd.js /root/ && echo "throw new Error()" >lockkeeperd.js',
+    );
+    await signal(before, 'HUP');
+    await waitFor(async () => (await sh(`journalctl -u ${UNIT} -n 50 -o cat`)).includes('did not start'), {
+      what: 'the refusal in the log',
+      deadlineMs: 40_000,
+    });
+    await sh('cp /root/lockkeeperd.js /usr/lib/lockkeeper/');
+    expect(await mainPid()).toBe(before);
+    expect(await property('ActiveState')).toBe('active');
+    expect((await until(isUp, 'the endpoint is up')).pid).toBe(before);
+  });
+
   test('a killed supervisor costs no request: the next one adopts the tunnel, which needs nothing of the old start', async () => {
     const before = await status();
     const [tunnel] = before.tunnels;
     // The one before was handed over to, so the manager has to notice the end of a process it has not started.
     await underLoad(20, async () => {
       await signal(before.pid, 'KILL');
-      const alone = bench.sandbox.state().endpoints[0]?.requests ?? 0;
-      await waitFor(() => (bench.sandbox.state().endpoints[0]?.requests ?? 0) > alone + 1000, {
-        what: '1000 requests after the kill',
-      });
+      const visitor = async (): Promise<readonly number[]> => {
+        const answers: number[] = [];
+        for (let i = 0; i < 50; i += 1) answers.push((await bench.visit()).status);
+        return answers;
+      };
+      // Each on a connection of its own.
+      const answers = (await Promise.all(Array.from({ length: 20 }, visitor))).flat();
+      expect(answers.filter((answer) => answer !== 200)).toEqual([]);
       await until((seen) => isUp(seen) && seen.pid !== before.pid, 'the next supervisor');
     });
     const after = await status();
