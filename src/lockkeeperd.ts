@@ -34,7 +34,9 @@ const run = async (file: string, isSuccessor: boolean): Promise<void> => {
   const clock = systemClock;
   const loaded = await loadConfigHere(file);
   if (!loaded.ok) return giveUp(loaded.lines, EXIT.config);
-  const notifier = await openNotifier(process.env, clock);
+  const notifier = await openNotifier(process.env, clock).catch((error: unknown) =>
+    giveUp([`The service manager cannot be told anything: ${String(error)}`], EXIT.internal),
+  );
   const turn = isSuccessor ? takeOver(clock) : null;
   if (turn !== null && !(await turn.place()))
     return giveUp(['The supervisor that was to hand over has ended.'], EXIT.internal);
