@@ -79,13 +79,14 @@ const createTeller = (cli: Cli, out: Output, tenant: string, notifiers: readonly
 };
 
 const printOnce = (cli: Cli, out: Output, tenant: string, tracker: FleetTracker, link: FleetLink): number => {
+  // What was seen before the link went says nothing of now.
+  if (link.status().state !== 'connected') return out.fail(noLink());
   const facts = tracker.facts();
   const rows = [...tracker.rows().values()].sort((a, b) => (a.device < b.device ? -1 : 1));
   const summary = summarizeRows(rows, facts);
   const bad = rows.filter(isAlarming);
   out.json(summaryJson(tenant, facts !== null, summary, cli.clock.wall()));
   for (const line of summaryLines(summary, bad, null)) out.line(line);
-  if (link.status().state !== 'connected') return out.fail(noLink());
   return bad.length > 0 ? EXIT_ALARM : EXIT.ok;
 };
 
@@ -166,7 +167,7 @@ const watchFleet = async (
       if (options.once !== true) return await follow(cli, out, tracker, link, tell);
       if (options.listen !== undefined) await sleep(cli.clock, options.listen * 1000);
       tracker.sweep();
-      await tell(tracker.rows().values());
+      if (link.status().state === 'connected') await tell(tracker.rows().values());
       return printOnce(cli, out, profile.tenant, tracker, link);
     } finally {
       tracker.close();
