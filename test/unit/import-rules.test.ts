@@ -49,6 +49,7 @@ const PLANTS: Readonly<Record<string, readonly [file: string, imports: string]>>
   'control-stands-alone': ['src/control/planted.ts', '../health/machine.ts'],
   'log-stands-on-core': ['src/log/planted.ts', '../vault/atomic-file.ts'],
   'fleet-runs-without-a-device': ['src/fleet/planted.ts', '../daemon/daemon.ts'],
+  'doctor-touches-what-the-daemon-touches': ['src/doctor/planted.ts', '../tunnel/tunnels.ts'],
   'sandbox-is-its-own-world': ['src/sandbox/edge/planted.ts', '../../tunnel/sdk-errors.ts'],
   'ngrok-sdk-in-tunnel': ['src/daemon/planted-sdk.ts', '@ngrok/ngrok'],
   'mqtt-in-link-and-fleet': ['src/vault/planted-mqtt.ts', 'mqtt'],
