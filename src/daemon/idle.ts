@@ -24,6 +24,8 @@ export const createIdleWatch = (options: IdleOptions): IdleWatch => {
   const { clock } = options;
   /** Monotonic milliseconds since when each endpoint with an idle time is open. */
   const openSince = new Map<string, number>();
+  /** Told to close already; they stay up until their listener is closed. */
+  const closing = new Set<string>();
   let cancel: () => void = () => undefined;
 
   const look = (): void => {
@@ -39,8 +41,10 @@ export const createIdleWatch = (options: IdleOptions): IdleWatch => {
       // Without the relay nothing is counted, and an endpoint in use would look idle.
       if (state !== 'up' || spec === undefined || spec.idleCloseS === 0 || spec.metering === 'off') {
         openSince.delete(name);
+        closing.delete(name);
         continue;
       }
+      if (closing.has(name)) continue;
       const since = openSince.get(name) ?? now;
       openSince.set(name, since);
       const usedAt =
@@ -49,6 +53,7 @@ export const createIdleWatch = (options: IdleOptions): IdleWatch => {
       if (closesAt <= now) overdue.push({ endpoint: name, want: 'down', endsAt: null, cause: 'idle' });
       else nextAt = Math.min(nextAt, closesAt);
     }
+    for (const { endpoint } of overdue) closing.add(endpoint);
     if (overdue.length > 0) options.close(overdue);
     if (nextAt !== Number.POSITIVE_INFINITY) cancel = clock.after(nextAt - now + 1, look);
   };
@@ -56,7 +61,10 @@ export const createIdleWatch = (options: IdleOptions): IdleWatch => {
   return {
     look,
     asked: (names) => {
-      for (const name of names) if (openSince.has(name)) openSince.set(name, clock.now());
+      for (const name of names) {
+        closing.delete(name);
+        if (openSince.has(name)) openSince.set(name, clock.now());
+      }
     },
     stop: () => cancel(),
   };

@@ -6,7 +6,7 @@ import { createIdleWatch } from '../../../src/daemon/idle.ts';
 import type { Snapshot } from '../../../src/daemon/snapshot.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 
-const world = (spec: Partial<EndpointSpec> = {}) => {
+const world = (spec: Partial<EndpointSpec> = {}, isSlow = false) => {
   const clock = manualClock();
   const closed: Override[] = [];
   let state = 'up';
@@ -21,7 +21,7 @@ const world = (spec: Partial<EndpointSpec> = {}) => {
       }) as unknown as Snapshot,
     close: (overrides) => {
       closed.push(...overrides);
-      state = 'down';
+      if (!isSlow) state = 'down';
     },
   });
   return {
@@ -78,4 +78,16 @@ test('an endpoint whose traffic is not counted never looks idle', async () => {
   watch.look();
   await clock.advance(600_000);
   expect(closed).toEqual([]);
+});
+
+test('an endpoint whose listener takes its time is told once, however often it is looked at', async () => {
+  const { clock, watch, closed } = world({}, true);
+  watch.look();
+  await clock.advance(61_000);
+  for (let look = 0; look < 5; look++) watch.look();
+  expect(closed).toHaveLength(1);
+  watch.asked(['web']);
+  watch.look();
+  await clock.advance(61_000);
+  expect(closed).toHaveLength(2);
 });
