@@ -43,6 +43,14 @@ export const startWebSockets = (
           socket.close(1000);
         }
       });
+      // The text of a refusal tells whose it is: the edge's, the relay's or the upstream's.
+      socket.on('unexpected-response', (_asked, answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        answer.once('close', () => resolve(`${answer.statusCode} ${text.slice(0, 200)}`));
+      });
       socket.on('error', (error) => {
         problem = error.message;
       });

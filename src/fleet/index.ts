@@ -60,16 +60,11 @@ export { prepareRekey, type RekeyArguments, type RekeyOptions } from './rekey.ts
 export { type Revoked, type RevokeOptions, type RevokePorts, revokeDevice } from './revoke.ts';
 export { openRevokeNote } from './revoke-note.ts';
 export { type DeviceFacts, type Goal, nextStep, type Step } from './rotation/next-step.ts';
-export {
-  type RotateFleetOptions,
-  type RotateFleetPorts,
-  type RotationReport,
-  resolveScope,
-  rotateFleet,
-  type Scope,
-} from './rotation/rotate.ts';
+export { type RotateFleetOptions, type RotationReport, rotateFleet } from './rotation/rotate.ts';
 export type { DeviceOutcome } from './rotation/rotate-device.ts';
+export type { RotateFleetPorts } from './rotation/rotation-ports.ts';
 export type { RotationProgress } from './rotation/run-rotation.ts';
+export { resolveScope, type Scope } from './rotation/scope.ts';
 export { type Amount, parseAmount, parseWaves } from './rotation/waves.ts';
 export { type SendOptions, type SendOutcome, sendCommand } from './send-command.ts';
 export { type SetDesiredOptions, type SetDesiredOutcome, setDesired } from './set-desired.ts';

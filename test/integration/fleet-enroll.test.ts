@@ -133,7 +133,6 @@ test('a token sealed to the device is installed on the box, and nowhere else can
   expect(installed.stdout + installed.stderr).not.toContain(token);
   const config = join(box.configDir, 'config.json');
   const checked = await runNode('src/lockkeeperd.ts', ['--check', '--config', config]);
-  expect(checked.stderr).toBe('');
   expect(checked.code).toBe(0);
   expect(JSON.parse(await readFile(config, 'utf8'))).toMatchObject({
     device: { id: 'press-7', tenant: TENANT },

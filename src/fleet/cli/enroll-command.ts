@@ -1,24 +1,21 @@
 /** `enroll`: a credential for a device and the bundle that brings it there; `--confirm` pins a device afterwards. */
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { readTextFile } from '../../config/text-file.ts';
 import { EXIT, failed, fault, ok, type Result } from '../../core/errors.ts';
 import { deviceFingerprint } from '../../protocol/device-key.ts';
 import { isRecord } from '../../protocol/strict-json.ts';
 import { readSecret } from '../../vault/secret-file.ts';
-import { mayBind, ruleFor } from '../acl.ts';
 import { equals } from '../api/index.ts';
 import { descriptionOf, formatTag, heldBy } from '../credential-tag.ts';
 import type { PinnedKey } from '../device-book.ts';
 import { MAX_PASSWORD_BYTES, MIN_PASSPHRASE } from '../enroll/bundle.ts';
-import { CONFIG_DIR, checkDeviceConfig, deviceConfig, endpointUrls } from '../enroll/device-config.ts';
 import { enrollDevice, type Protection } from '../enroll/enroll.ts';
 import { openMintNote } from '../enroll/mint-note.ts';
+import { aclFor, prepareBundle } from '../enroll/prepare-bundle.ts';
 import { keyFromHello, pinDevice, readDeviceKeyFile } from '../pin-device.ts';
 import { readHello } from '../read-device.ts';
 import { userName } from '../service-user.ts';
-import { findSite, type SiteRecord } from '../site/site-record.ts';
+import { findSite } from '../site/site-record.ts';
 import { type ApiOptions, withApiOptions } from './api-options.ts';
 import type { Cli } from './cli.ts';
 import { deviceArgument, type FleetOptions, withFleetLink, withFleetOptions } from './fleet-options.ts';
@@ -41,8 +38,6 @@ interface EnrollCliOptions extends FleetOptions, ApiOptions {
 
 type Json = Readonly<Record<string, unknown>>;
 
-const MAX_FILE_BYTES = 131_072;
-
 const bad = (message: string) => failed(fault('BAD_ARGS', message, false));
 
 const checkWords = (options: EnrollCliOptions): Result<void> => {
@@ -59,120 +54,11 @@ const checkWords = (options: EnrollCliOptions): Result<void> => {
   return ok(undefined);
 };
 
-const readText = async (path: string): Promise<Result<string>> => {
-  const file = await readTextFile(readFile, path, MAX_FILE_BYTES);
-  return file.ok ? ok(file.text) : bad(`${file.problem}.`);
-};
-
 const readTemplate = async (cli: Cli, path: string | undefined): Promise<Result<Json | null>> => {
   if (path === undefined) return ok(null);
   const json = await readJsonInput(cli, path);
   if (!json.ok) return json;
   return isRecord(json.value) ? ok(json.value) : bad(`${path} must hold a JSON object.`);
-};
-
-/** Policies that the template names by a path of its own folder travel in the bundle. */
-const bundlePolicies = async (
-  template: Json,
-  baseDir: string,
-): Promise<Result<{ readonly policies: Json; readonly files: Readonly<Record<string, string>> }>> => {
-  const policies: Record<string, unknown> = {};
-  const files: Record<string, string> = {};
-  const given = template['policies'];
-  for (const [name, path] of Object.entries(isRecord(given) ? given : {})) {
-    if (typeof path !== 'string' || path === '' || isAbsolute(path)) {
-      policies[name] = path;
-      continue;
-    }
-    const text = await readText(resolve(baseDir, path));
-    if (!text.ok) return text;
-    const at = `policies/${basename(path)}`;
-    policies[name] = at;
-    files[at] = text.value;
-  }
-  return ok({ policies, files });
-};
-
-interface Prepared {
-  readonly config: Json;
-  readonly files: Readonly<Record<string, string>>;
-  readonly keys: string;
-}
-
-const prepare = async (
-  cli: Cli,
-  desk: Desk,
-  device: string,
-  site: SiteRecord | null,
-  options: EnrollCliOptions,
-): Promise<Result<Prepared>> => {
-  const { profile, tenant } = desk;
-  const template = await readTemplate(cli, options.config);
-  if (!template.ok) return template;
-  const baseDir = options.config === undefined ? '.' : dirname(resolve(options.config));
-  const travelling = await bundlePolicies(template.value ?? {}, baseDir);
-  if (!travelling.ok) return travelling;
-  const files: Record<string, string> = { ...travelling.value.files };
-  if (profile.mqtt.caFile !== '') {
-    const ca = await readText(profile.mqtt.caFile);
-    if (!ca.ok) return ca;
-    files['broker-ca.pem'] = ca.value;
-  }
-  if (site !== null && site.tag.policy !== '') files['policies/site.yml'] = site.tag.policy;
-  let keys = '';
-  if (profile.trust === 'signed') {
-    if (profile.keysFile === '')
-      return bad('Where is the keys file that devices trust: keysFile in the profile.');
-    const text = await readText(profile.keysFile);
-    if (!text.ok) return text;
-    keys = text.value;
-  }
-  const config = deviceConfig({
-    device,
-    tenant,
-    template:
-      template.value === null
-        ? null
-        : Object.keys(travelling.value.policies).length === 0
-          ? template.value
-          : { ...template.value, policies: travelling.value.policies },
-    mqtt: profile.mqtt,
-    trust: profile.trust,
-    caFile: files['broker-ca.pem'] === undefined ? '' : 'broker-ca.pem',
-    hasPassword: options.mqttPasswordFile !== undefined,
-    policyFile: files['policies/site.yml'] === undefined ? '' : 'policies/site.yml',
-  });
-  if (!config.ok) return config;
-  const checked = await checkDeviceConfig(
-    config.value,
-    { ...files, ...(keys === '' ? {} : { 'keys.json': keys }) },
-    CONFIG_DIR,
-    // Files that lie on the box already are taken on trust here; `install` looks at them.
-    () => Promise.resolve(Buffer.from('{}')),
-  );
-  return checked.ok ? ok({ config: config.value, files, keys }) : checked;
-};
-
-/** The rules: those given, else one per endpoint of the configuration, else the site's. They must cover the endpoints. */
-const aclFor = (
-  config: Json,
-  site: SiteRecord | null,
-  given: readonly string[],
-): Result<readonly string[]> => {
-  const endpoints = endpointUrls(config);
-  const exact = endpoints.map(({ url }) => ruleFor(url)).filter((rule) => rule !== undefined);
-  const rules = given.length > 0 ? given : exact.length > 0 ? exact : (site?.tag.acl ?? []);
-  if (rules.length === 0)
-    return bad(
-      'The ACL would be empty, and let the token bind everything: give endpoints a url in --config, name a --site, or say --acl.',
-    );
-  const random = endpoints.find(({ url }) => url === '');
-  if (random !== undefined)
-    return bad(`The endpoint ${random.name} has no url: a random name cannot be allowed to one token alone.`);
-  const outside = endpoints.find(({ url }) => !mayBind(rules, url));
-  return outside === undefined
-    ? ok(rules)
-    : bad(`The ACL does not cover the endpoint ${outside.name} (${outside.url}).`);
 };
 
 const protectionOf = async (
@@ -272,7 +158,17 @@ export const addEnrollCommand = (program: Command, cli: Cli): void => {
         const site = options.site === undefined ? null : await findSite(desk.api, desk.tenant, options.site);
         if (site !== null && !site.ok) return out.fail(site.fault);
         const record = site === null ? null : site.value;
-        const prepared = await prepare(cli, desk, device, record, options);
+        const template = await readTemplate(cli, options.config);
+        if (!template.ok) return out.fail(template.fault);
+        const prepared = await prepareBundle({
+          profile: desk.profile,
+          tenant: desk.tenant,
+          device,
+          site: record,
+          template: template.value,
+          templateDir: options.config === undefined ? '.' : dirname(resolve(options.config)),
+          hasPassword: options.mqttPasswordFile !== undefined,
+        });
         if (!prepared.ok) return out.fail(prepared.fault);
         const acl = aclFor(prepared.value.config, record, options.acl ?? []);
         if (!acl.ok) return out.fail(acl.fault);

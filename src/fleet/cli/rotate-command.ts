@@ -1,9 +1,10 @@
 /** `rotate`: new credentials for a device, a site or the fleet, with a canary, in waves. */
 import { type Command, Option } from 'commander';
 import { EXIT, fault } from '../../core/errors.ts';
-import { type RotationReport, resolveScope, rotateFleet, type Scope } from '../rotation/rotate.ts';
+import { type RotationReport, rotateFleet } from '../rotation/rotate.ts';
 import type { DeviceOutcome } from '../rotation/rotate-device.ts';
 import type { RotationProgress } from '../rotation/run-rotation.ts';
+import { resolveScope, type Scope } from '../rotation/scope.ts';
 import { DEFAULT_MAX_FAILURES, DEFAULT_WAVES, parseAmount, parseWaves } from '../rotation/waves.ts';
 import { type ApiOptions, withApiOptions } from './api-options.ts';
 import type { Cli } from './cli.ts';

@@ -1,5 +1,4 @@
 /** `site`: a customer's or plant's place at ngrok: domain, service user, default ACL and policy. */
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readTextFile } from '../../config/text-file.ts';
@@ -8,22 +7,15 @@ import { EXIT, failed, fault, type Result } from '../../core/errors.ts';
 import { revokeDevice } from '../revoke.ts';
 import { openRevokeNote } from '../revoke-note.ts';
 import { applyChanges, devicesOf, readSiteState } from '../site/site-apply.ts';
-import { type Change, planDeletion, planSite, type SitePlan } from '../site/site-plan.ts';
-import {
-  type CertificateCheck,
-  type CnameCheck,
-  certificateOf,
-  checkCname,
-  createCnameLookup,
-  wantedCnames,
-} from '../site/site-readiness.ts';
-import { findSite, listSites, type SiteRecord } from '../site/site-record.ts';
+import { planDeletion, planSite, type SitePlan } from '../site/site-plan.ts';
+import { certificateOf } from '../site/site-readiness.ts';
+import { findSite, listSites } from '../site/site-record.ts';
 import { checkPolicy, readSiteFile, type SiteSpec, siteSpec } from '../site/site-spec.ts';
-import { diffLines } from '../text-diff.ts';
 import { type ApiOptions, withApiOptions } from './api-options.ts';
 import type { Cli } from './cli.ts';
 import { durationOption, type FleetOptions } from './fleet-options.ts';
 import type { Output } from './output.ts';
+import { changeLines, isReady, printPlan, readinessOf, siteJson, siteLines } from './site-display.ts';
 import { type Desk, deskOf } from './with-fleet.ts';
 
 interface SiteOptions extends FleetOptions, ApiOptions {
@@ -39,80 +31,11 @@ interface SiteOptions extends FleetOptions, ApiOptions {
   readonly force?: boolean;
 }
 
-const MARKS = { create: '+', update: '~', delete: '-' } as const;
 const MAX_POLICY_BYTES = 65_536;
 const WAIT_STEP_MS = 10_000;
 const REVOKE_MS = 60_000;
 
 const bad = (message: string) => failed(fault('BAD_ARGS', message, false));
-
-/** A change for people: one line, and the difference of each field below it. */
-const changeLines = (change: Change): readonly string[] => [
-  `${MARKS[change.action]} ${change.kind} ${change.name}`,
-  ...(change.action === 'update'
-    ? change.fields.flatMap(({ field, from, to }) => [
-        `    ${field}:`,
-        ...diffLines(from, to)
-          .filter((line) => !line.startsWith(' '))
-          .map((line) => `      ${line}`),
-      ])
-    : []),
-];
-
-const printPlan = (out: Output, { changes, surplus }: SitePlan): void => {
-  for (const change of changes) for (const line of changeLines(change)) out.line(line);
-  for (const { kind, name } of surplus) out.line(`  ${kind} ${name} is not in the file; --prune deletes it`);
-  if (changes.length === 0) out.line('nothing to change');
-};
-
-interface Readiness {
-  readonly cnames: readonly CnameCheck[];
-  readonly certificate: CertificateCheck;
-}
-
-const isReady = ({ cnames, certificate }: Readiness): boolean =>
-  cnames.every(({ state }) => state === 'ok') &&
-  (certificate.state === 'ready' || (certificate.state === 'none' && cnames.length === 0));
-
-const readinessOf = async ({ domain }: SiteRecord, options: SiteOptions): Promise<Readiness> => {
-  const lookup = createCnameLookup(options.resolver);
-  const label = `lk-${randomBytes(4).toString('hex')}`;
-  const wanted = wantedCnames(domain);
-  return {
-    cnames:
-      options.dns === false
-        ? wanted.map((one) => ({ ...one, state: 'unknown' as const, seen: 'not asked' }))
-        : await Promise.all(wanted.map((one) => checkCname(lookup, one, label))),
-    certificate: certificateOf(domain),
-  };
-};
-
-const siteJson = ({ domain, tag }: SiteRecord, readiness: Readiness | null): object => ({
-  site: tag.site,
-  domain: domain.domain,
-  domainId: domain.id,
-  acl: tag.acl,
-  policy: tag.policy,
-  ...(readiness === null ? {} : { ...readiness, ready: isReady(readiness) }),
-});
-
-const CNAME_WORDS: Readonly<Record<CnameCheck['state'], (check: CnameCheck) => string>> = {
-  ok: () => 'is set',
-  missing: () => 'is missing: set it at your DNS',
-  wrong: ({ seen }) => `points to ${seen} instead`,
-  unknown: ({ seen }) => `could not be looked up (${seen})`,
-};
-
-const siteLines = ({ domain, tag }: SiteRecord, readiness: Readiness): readonly string[] => [
-  `site         ${tag.site}`,
-  `domain       ${domain.domain}  ${domain.id}`,
-  ...readiness.cnames.map(
-    (check) => `CNAME        ${check.name}  →  ${check.target}  ${CNAME_WORDS[check.state](check)}`,
-  ),
-  `certificate  ${readiness.certificate.state}${readiness.certificate.detail === '' ? '' : `: ${readiness.certificate.detail}`}`,
-  `default ACL  ${tag.acl.join(' ')}`,
-  `policy       ${tag.policy === '' ? 'none' : `${tag.policy.split('\n').length} line(s)`}`,
-];
 
 /** Shows a site; with `--wait` until it is ready. 75 when it is not in time. */
 const show = async (
