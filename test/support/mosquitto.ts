@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -34,17 +33,6 @@ export interface Mosquitto {
   start(): Promise<void>;
 }
 
-const canConnect = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    const done = (is: boolean): void => {
-      socket.destroy();
-      resolve(is);
-    };
-    socket.once('connect', () => done(true));
-    socket.once('error', () => done(false));
-  });
-
 /** Starts Debian's Mosquitto on a free loopback port; it ends with the test. */
 export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mosquitto> => {
   const dir = await tempDir('lockkeeper-mosquitto-');
@@ -77,7 +65,8 @@ export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mo
   const start = async (): Promise<void> => {
     running = spawnProgram(MOSQUITTO, ['-c', configFile], { autoKill: false });
     const started = running;
-    await waitFor(() => canConnect(port), {
+    // Its listeners open one after the other: an answer on the first says nothing about the others.
+    await waitFor(() => / running$/m.test(started.stderr()), {
       what: `mosquitto on port ${port}\n${started.stdout()}${started.stderr()}`,
     });
   };
