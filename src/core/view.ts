@@ -58,6 +58,9 @@ const copiesOf = (o: Observed, name: string): readonly Copy[] =>
 const refusalOf = (o: Observed, slot: Slot, name: string, key: string | undefined): BindRefusal | undefined =>
   o.bindRefusals.find((r) => r.slot === slot && r.endpoint === name && r.key === key);
 
+/** A refusal that is told as one: a moment's matter, such as a URL that its last holder has not let go, is not yet. */
+export const isStanding = ({ cls, attempt }: BindRefusal): boolean => cls !== 'R' || attempt >= 5;
+
 const endpointStatus = (name: string, wanted: Wanted, inputs: ViewInputs, o: Observed): EndpointStatus => {
   const base = {
     name,
@@ -77,7 +80,7 @@ const endpointStatus = (name: string, wanted: Wanted, inputs: ViewInputs, o: Obs
     }
     const refusal = refusalOf(o, inputs.current, name, inputs.keys.get(name));
     if (refusal !== undefined) {
-      const state = refusal.cls === 'R' && refusal.attempt < 5 ? 'opening' : 'failed';
+      const state = isStanding(refusal) ? 'failed' : 'opening';
       return { ...base, state, url: wanted.spec.url, since: refusal.at, lastError: refusal.fault };
     }
     return { ...base, state: 'opening', url: wanted.spec.url, since: null, lastError: o.dial.lastFault };

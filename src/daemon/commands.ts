@@ -33,6 +33,8 @@ export interface CommandOptions {
   retryNow(): void;
   /** These endpoints are asked for anew: earlier refusals do not make them wait. */
   askedAgain(endpoints: readonly string[]): void;
+  /** Their idle time begins anew. */
+  idleAnew(endpoints: readonly string[]): void;
   unseal(sealed: string, gen: number): Promise<Result<SealedToken>>;
   /** Facts for `ping`. */
   pong(iat: number): Readonly<Record<string, unknown>>;
@@ -111,6 +113,7 @@ export const createCommands = (options: CommandOptions): Commands => {
       overrides.every((o) => o.endsAt === null);
     if (isNoop) return succeeded({ noop: true });
     options.askedAgain(names);
+    options.idleAnew(names);
     const unsaved = saveFailed(await lay(overrides));
     if (unsaved !== null) {
       // A lease that the next restart would forget could leave the endpoint open or shut against the result.
@@ -182,15 +185,24 @@ export const createCommands = (options: CommandOptions): Commands => {
     if (intent.isParked()) await intent.park(false);
     if (!isCoalesced) {
       lastRestartAt = clock.now();
+      // What was refused is tried once more, and so what the result says of it is news.
+      options.askedAgain([...intent.declared().keys()]);
       intent.newEpoch();
       options.retryNow();
     }
     const end = await waiter.until(
-      () => (swaps.isSteady() ? true : undefined),
+      () => swaps.steady() ?? undefined,
       START_DEADLINE_MS + options.drainMs,
       signal,
     );
-    if (end.end === 'met') return succeeded(isCoalesced ? { noop: true } : undefined);
+    if (end.end === 'met') {
+      const { refused } = end.value;
+      const out = {
+        ...(isCoalesced ? { noop: true } : {}),
+        ...(refused.length === 0 ? {} : { refused: refused.join(' ') }),
+      };
+      return succeeded(Object.keys(out).length === 0 ? undefined : out);
+    }
     const why = options.snapshot().session.lastError;
     return unmet(end, why ?? fault('DEADLINE', 'The new session did not take over in time.', true));
   };

@@ -238,10 +238,8 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     snapshot,
     wake: () => supervisor.wake(),
     retryNow: () => supervisor.retryNow(),
-    askedAgain: (names) => {
-      supervisor.askedAgain(names);
-      idle.asked(names);
-    },
+    askedAgain: (names) => supervisor.askedAgain(names),
+    idleAnew: (names) => idle.asked(names),
     unseal: (sealed, gen) => options.unseal(sealed, { dev: device, gen }, time().nowS),
     pong: (iat) => {
       const { state, nowS } = time();

@@ -2,6 +2,8 @@
 import type { Action } from '../core/action.ts';
 import { type Fault, failed, fault, ok, type Result } from '../core/errors.ts';
 import { tunnelFor } from '../core/observed.ts';
+import { refusalFor } from '../core/plan-roles.ts';
+import { isStanding } from '../core/view.ts';
 import type { Intent } from './intent.ts';
 import type { TokenCandidate, TokenVault } from './ports.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -19,8 +21,11 @@ export interface Swaps {
   turn(signal: AbortSignal): Promise<(() => void) | null>;
   /** Stages the candidate and resolves when it is in use and the old session drained, or rolled back. */
   swap(candidate: TokenCandidate, commandId: string, breakFirst: boolean): Promise<Result<SwapEnd>>;
-  /** One session, of the newest epoch, serving all that is wanted, and no other process. */
-  isSteady(): boolean;
+  /**
+   * One session, of the newest epoch, serving all that is wanted and not refused for a reason of its own, and no other
+   * process. The names of those that are refused, or null while it is not so.
+   */
+  steady(): { readonly refused: readonly string[] } | null;
   /** Why the last swap was rolled back; null when none was since the last one began. */
   lastRollback(): Fault | null;
   onAction(action: Action): void;
@@ -87,18 +92,20 @@ export const createSwaps = (options: SwapsOptions): Swaps => {
   return {
     turn,
     swap,
-    isSteady: () => {
+    steady: () => {
       const { desired } = intent.read();
       const observed = options.supervisor().observed();
       const current = tunnelFor(observed, desired.current, desired.epoch);
-      return (
-        current?.phase === 'connected' &&
-        observed.tunnels.length === 1 &&
-        [...desired.endpoints].every(([name, { key }]) => {
-          const view = current.endpoints[name];
-          return view?.key === key && (view.phase === 'serving' || view.phase === 'bound');
-        })
-      );
+      if (current?.phase !== 'connected' || observed.tunnels.length !== 1) return null;
+      const missing = [...desired.endpoints].filter(([name, { key }]) => {
+        const view = current.endpoints[name];
+        return view?.key !== key || (view.phase !== 'serving' && view.phase !== 'bound');
+      });
+      const areRefused = missing.every(([name, { key }]) => {
+        const refusal = refusalFor(observed, current.slot, name, key);
+        return current.endpoints[name] === undefined && refusal !== undefined && isStanding(refusal);
+      });
+      return areRefused ? { refused: missing.map(([name]) => name) } : null;
     },
     lastRollback: () => rolledBack,
     onAction: (action) => {

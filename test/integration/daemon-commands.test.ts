@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -89,6 +90,40 @@ test('restarts that come together make one new session, and no request is lost',
   expect(after.tunnels[0]?.pid).not.toBe(before);
   expect(sandbox.state().sessions).toHaveLength(1);
   expect((await visitors.stop()).bad).toEqual([]);
+});
+
+test('a restart with an endpoint that the token may not open says so, and is over once the rest is served', async () => {
+  const device = await startDevice({
+    start: false,
+    config: {
+      endpoints: ['one', 'two'].map((name) => ({
+        name,
+        proto: 'http',
+        upstream: 'hmi',
+        url: `https://${name}.edge.test`,
+        on: true,
+      })),
+    },
+  });
+  await device.fault({ op: 'token', authtoken: 'narrow-token', acl: ['bind:one.edge.test'] });
+  await writeFile(device.tokenFile, 'narrow-token');
+  await device.start();
+  const { cloud, status } = device;
+  const before = await device.until(
+    ({ endpoints: [one, two] }) => one?.state === 'up' && two?.state === 'failed',
+    'one is up and two is refused',
+  );
+  expect(await cloud.command('restart')).toMatchObject({ status: 'succeeded', out: { refused: 'two' } });
+  const after = await status();
+  expect(after.tunnels).toHaveLength(1);
+  expect(after.tunnels[0]?.pid).not.toBe(before.tunnels[0]?.pid);
+  expect(after.endpoints).toMatchObject([
+    { name: 'one', state: 'up' },
+    { name: 'two', state: 'failed', lastError: { code: 'NGROK_ACL_DENIED' } },
+  ]);
+  // What kept it shut is taken away at the edge, and a start opens it.
+  await device.fault({ op: 'token', authtoken: 'narrow-token', acl: [] });
+  expect(await cloud.command('start', { args: { ep: 'two' } })).toMatchObject({ status: 'succeeded' });
 });
 
 test('ping, report, resync and cancel answer', async () => {
