@@ -10,6 +10,7 @@ import {
   type AcceptedCommand,
   type CommandContext,
   judgeCommand,
+  type RefusedCommand,
   screenCommand,
 } from '../protocol/judge-command.ts';
 import type { DropCounter } from '../protocol/judge-context.ts';
@@ -20,10 +21,14 @@ import { endedWith, type ResultBook } from './result-book.ts';
 
 /** Signatures are checked at most so often, whoever sends: the rest is dropped unread. */
 const SIGNATURES: BucketPolicy = { burst: 50, perSecond: 50 };
+/** Beside them for `stop`, so that a flood of other commands does not hide one. */
+const STOP_SIGNATURES: BucketPolicy = { burst: 10, perSecond: 10 };
 /** Commands of one issuer. */
 const COMMANDS: BucketPolicy = { burst: 10, perSecond: 1 };
 /** `stop` has some of its own, so that a flood cannot keep an endpoint open. */
 const STOPS: BucketPolicy = { burst: 4, perSecond: 1 };
+/** What does not run but is answered: refusals, which the journal has to remember, and repeated ids. Of one issuer. */
+const ANSWERS: BucketPolicy = { burst: 30, perSecond: 2 };
 /** Refusals for rate are answered at most once a second. */
 const RATE_ANSWERS: BucketPolicy = { burst: 1, perSecond: 1 };
 const MAX_RUNNING = 32;
@@ -78,31 +83,38 @@ export const createIntake = (options: IntakeOptions): Intake => {
     return { isAllowed: after.isAllowed, retryS: retryAfterS(after.bucket, policy) };
   };
 
-  const reject = (accepted: AcceptedCommand, f: Fault, retryS?: number): Promise<void> =>
+  /** Whom a refusal goes to. */
+  type Asked = Pick<RefusedCommand, 'id' | 'op' | 'issuer' | 'expS'>;
+
+  const askedBy = ({ command, issuer }: AcceptedCommand): Asked => ({
+    id: command.id,
+    op: command.op,
+    issuer,
+    expS: command.exp,
+  });
+
+  const reject = (asked: Asked, f: Fault, retryS?: number): Promise<void> =>
     book.refuse({
+      ...asked,
       verdict: 'refused',
       status: 'rejected',
-      id: accepted.command.id,
-      op: accepted.command.op,
       code: f.code,
       msg: f.message,
       ...(retryS === undefined ? {} : { retryS }),
-      issuer: accepted.issuer,
-      expS: accepted.command.exp,
     });
+
+  const limited = async (asked: Asked, retryS: number): Promise<void> => {
+    options.count('rate');
+    if (passes('rate answers', RATE_ANSWERS).isAllowed)
+      await reject(asked, fault('RATE_LIMITED', 'Too many commands; send it again later.', true), retryS);
+  };
 
   const overRate = async (accepted: AcceptedCommand): Promise<boolean> => {
     const { command, issuer } = accepted;
     const own = passes(`cmd ${issuer}`, COMMANDS);
     if (own.isAllowed) return false;
     if (command.op === 'stop' && passes(`stop ${issuer}`, STOPS).isAllowed) return false;
-    options.count('rate');
-    if (passes('rate answers', RATE_ANSWERS).isAllowed)
-      await reject(
-        accepted,
-        fault('RATE_LIMITED', 'Too many commands; send it again later.', true),
-        own.retryS,
-      );
+    await limited(askedBy(accepted), own.retryS);
     return true;
   };
 
@@ -164,23 +176,23 @@ export const createIntake = (options: IntakeOptions): Intake => {
     if (await overRate(accepted)) return;
     const isSafeAnyway = command.op === 'ping' || command.op === 'report' || command.op === 'stop';
     const refusal = commands.precheck(command);
-    if (refusal !== null) return reject(accepted, refusal);
+    if (refusal !== null) return reject(askedBy(accepted), refusal);
     if (running.size >= MAX_RUNNING)
-      return reject(accepted, fault('QUEUE_FULL', 'Too many commands are under way.', true), 30);
+      return reject(askedBy(accepted), fault('QUEUE_FULL', 'Too many commands are under way.', true), 30);
+    // The id first: a window that was on disk before it would turn the redelivered command away as a replay.
+    const saved = await book.accept(accepted, memoOf(command));
     await options.saveWindow(accepted.windowKey, accepted.nextWindow);
     if (isOvertaken(accepted)) {
-      await book.accept(accepted, memoOf(command));
       await book.end(
         command.id,
         endedWith('superseded', fault('SUPERSEDED', 'A newer command on the same target ran before.', false)),
       );
       return;
     }
-    const saved = await book.accept(accepted, memoOf(command));
     // A full or read-only disk: what is safe to run twice still runs, the rest is refused.
     if (!saved.ok && !(isSafeAnyway && saved.fault.code === 'STORE_FAILED')) {
       await book.end(command.id, endedWith('failed', saved.fault));
-      if (saved.fault.code === 'QUEUE_FULL') await reject(accepted, saved.fault, 60);
+      if (saved.fault.code === 'QUEUE_FULL') await reject(askedBy(accepted), saved.fault, 60);
       return;
     }
     run(command);
@@ -191,18 +203,26 @@ export const createIntake = (options: IntakeOptions): Intake => {
       const context = options.context();
       const screened = screenCommand(message, context);
       if (screened.verdict === 'dropped') return options.count(screened.counter);
-      if (!passes('signatures', SIGNATURES).isAllowed) return options.count('rate');
+      const isRead =
+        passes('signatures', SIGNATURES).isAllowed ||
+        (screened.op === 'stop' && passes('stop signatures', STOP_SIGNATURES).isAllowed);
+      if (!isRead) return options.count('rate');
       const verdict = await judgeCommand(message, context);
       switch (verdict.verdict) {
         case 'dropped':
           log.debug({ counter: verdict.counter, reason: verdict.reason }, 'command dropped');
           return options.count(verdict.counter);
         case 'replay':
+          // Its answer went out before: beyond the rate it is not said again, and nothing else can be said of it.
+          if (!passes(`answers ${verdict.issuer}`, ANSWERS).isAllowed) return options.count('rate');
           return book.repeat(verdict.answer);
-        case 'refused':
+        case 'refused': {
+          const answers = passes(`answers ${verdict.issuer}`, ANSWERS);
+          if (!answers.isAllowed) return await limited(verdict, answers.retryS);
           if (verdict.counter !== undefined) options.count(verdict.counter);
           log.info({ commandId: verdict.id, op: verdict.op, code: verdict.code }, 'command refused');
           return await book.refuse(verdict);
+        }
         case 'accepted':
           log.info(
             { commandId: verdict.command.id, op: verdict.command.op, issuer: verdict.issuer },

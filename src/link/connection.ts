@@ -56,7 +56,8 @@ export interface ConnectionEvents {
   /** The transport stands: from now on the broker may have seen CONNECT, the will included. */
   open(): void;
   connack(info: { readonly sessionPresent: boolean }): void;
-  delivery(delivery: Delivery): void;
+  /** Resolves when more may be read from the broker; null for at once. */
+  delivery(delivery: Delivery): Promise<void> | null;
   /** The connection is over; called once, nothing follows. */
   closed(loss: Pick<Loss, 'stage' | 'error' | 'disconnectCode'>): void;
 }
@@ -178,13 +179,13 @@ export const openConnection = (options: ConnectionOptions, events: ConnectionEve
   });
 
   // MQTT.js handles one packet after the other: waiting here for the handler would also hold back the PUBACKs that the
-  // handler itself may wait for. So the reader is let go at once (with an error, which only means "no PUBACK yet"), and
-  // PUBACK is written when the work is done.
+  // handler itself may wait for. So the reader is let go without waiting for this message (with an error, which only
+  // means "no PUBACK yet"), and PUBACK is written when the work is done.
   client.handleMessage = (packet: IPublishPacket, next) => {
     const { qos, messageId } = packet;
     const isAcked = qos === 1 && messageId !== undefined;
-    next(isAcked ? new Error('acknowledged later') : undefined);
-    events.delivery({
+    const readOn = (): void => next(isAcked ? new Error('acknowledged later') : undefined);
+    const room = events.delivery({
       topic: packet.topic.toString(),
       payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
       retain: packet.retain,
@@ -193,6 +194,8 @@ export const openConnection = (options: ConnectionOptions, events: ConnectionEve
           client.stream.write(Buffer.from([0x40, 0x02, messageId >> 8, messageId & 0xff]));
       },
     });
+    if (room === null) readOn();
+    else void room.then(readOn);
   };
 
   /** Runs `ask`, which calls back once; gives `otherwise` when the connection ends or the answer stays away. */

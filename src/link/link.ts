@@ -100,6 +100,8 @@ export const createLink = (options: LinkOptions): Link => {
   /** True after an end over a subscription: some brokers store the refused filter and choke on it at the next connect. */
   let isSessionSuspect = false;
   let oversizeMs: readonly number[] = [];
+  /** Told once, not for each message of a flood. */
+  let isLeaving = false;
   let isStopped = true;
   let cancelWait: (() => void) | null = null;
   let cancelTick: (() => void) | null = null;
@@ -207,7 +209,7 @@ export const createLink = (options: LinkOptions): Link => {
     release();
   };
 
-  const deliver = (c: Current, delivery: Delivery): void => {
+  const deliver = (c: Current, delivery: Delivery): Promise<void> | null => {
     let message = delivery;
     if (delivery.payload.length > MAX_PAYLOAD_BYTES) {
       const now = clock.now();
@@ -218,8 +220,11 @@ export const createLink = (options: LinkOptions): Link => {
         message = { ...delivery, ack: () => leaveFlood(c, delivery) };
       }
     }
-    if (!inbox.push(message))
-      log.warn({ topic: delivery.topic }, 'message left with the broker: backlog full');
+    const isTaken = inbox.push(message);
+    if (!isTaken && !isLeaving)
+      log.warn({ topic: delivery.topic }, 'messages left with the broker: backlog full');
+    isLeaving = !isTaken;
+    return inbox.room();
   };
 
   const leaveFlood = (c: Current, last: Delivery): void => {

@@ -61,11 +61,50 @@ test('does not run a redelivered message beside its first copy after a reconnect
 
 test('leaves messages past its limits unacknowledged with the broker', () => {
   const { inbox, delivery } = world();
-  const taken = Array.from({ length: 300 }, (_, i) => inbox.push(delivery(`${i}`)));
-  expect(taken.filter(Boolean)).toHaveLength(256);
+  const taken = Array.from({ length: 5000 }, (_, i) => inbox.push(delivery(`${i}`)));
+  expect(taken.filter(Boolean)).toHaveLength(4096);
   inbox.clear();
   expect(inbox.push(delivery('big', 5 * 1024 * 1024))).toBe(false);
   expect(inbox.push(delivery('small'))).toBe(true);
+});
+
+test.each([
+  ['messages', 256, 1],
+  ['bytes', 32, 64 * 1024],
+])('asks to read no more at so many %s, until half of it is handled', async (_of, count, bytes) => {
+  const { inbox, finish, delivery } = world();
+  inbox.hold(false);
+  // The first is being handled: it waits no more.
+  for (let i = 0; i < count; i += 1) {
+    inbox.push(delivery(`${i}`, bytes));
+    expect(inbox.room()).toBeNull();
+  }
+  inbox.push(delivery('one more', bytes));
+  const room = inbox.room();
+  let isResolved = false;
+  void room?.then(() => {
+    isResolved = true;
+  });
+  for (let i = 0; i < count / 2; i += 1) {
+    await flushPromises();
+    expect(isResolved).toBe(false);
+    finish[i]?.();
+  }
+  await flushPromises();
+  expect(isResolved).toBe(true);
+  expect(inbox.room()).toBeNull();
+});
+
+test('reads on while messages are held back, and when the connection ends', async () => {
+  const { inbox, delivery } = world();
+  for (let i = 0; i < 300; i += 1) inbox.push(delivery(`${i}`));
+  expect(inbox.room()).toBeNull();
+  inbox.hold(false);
+  const room = inbox.room();
+  expect(room).not.toBeNull();
+  inbox.hold(true);
+  inbox.clear();
+  await room;
 });
 
 test("an operator's inbox takes what a whole fleet has stored, all at once, in order and each once", async () => {
