@@ -349,13 +349,17 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   };
 
   const resume = (): Promise<void> =>
-    takeUp(options.journal.unfinished(), {
+    takeUp({
+      journal: options.journal,
       book,
       vault,
       swaps,
       waiter,
       drainMs: options.drainMs,
+      nowS: () => time().nowS,
       snapshot,
+      documentS: () => Math.floor((intent.document()?.acceptedAtMs ?? 0) / 1000),
+      layAgain: commands.layAgain,
       poisoned: async (entry) => {
         log.error({ commandId: entry.id, op: entry.op }, 'command ended the daemon twice: given up');
         reporter.event({ type: 'security.alert', code: 'POISON', data: { id: entry.id, op: entry.op } });
@@ -398,8 +402,8 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
           code: isLost ? 'STATE_LOST' : 'SLOT_RECOVERED',
           data: { store },
         });
+      await resume();
       supervisor.begin();
-      void resume();
       link = options.createLink(handlers, () => intent.document()?.document.report?.spread_s ?? 0);
       link.subscribe(deviceFilters(tenant, device, groups()));
       link.start();

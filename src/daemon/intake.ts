@@ -165,9 +165,9 @@ export const createIntake = (options: IntakeOptions): Intake => {
     void runNow(command, abort).finally(() => running.delete(command.id));
   };
 
-  /** What a restart needs to judge the command by. */
+  /** What a restart needs to go on with the command, or to judge it by. */
   const memoOf = (command: Command): Readonly<Record<string, unknown>> | undefined => {
-    if (command.op === 'start' || command.op === 'stop') return { ep: command.args.ep };
+    if (command.op === 'start' || command.op === 'stop') return { ...command.args };
     return command.op === 'rekey' ? { gen: command.args.gen } : undefined;
   };
 
@@ -215,7 +215,7 @@ export const createIntake = (options: IntakeOptions): Intake => {
         case 'replay':
           // Its answer went out before: beyond the rate it is not said again, and nothing else can be said of it.
           if (!passes(`answers ${verdict.issuer}`, ANSWERS).isAllowed) return options.count('rate');
-          return book.repeat(verdict.answer);
+          return book.repeat(verdict.answer.id);
         case 'refused': {
           const answers = passes(`answers ${verdict.issuer}`, ANSWERS);
           if (!answers.isAllowed) return await limited(verdict, answers.retryS);

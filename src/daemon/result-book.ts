@@ -59,7 +59,7 @@ export interface ResultBook {
   resumed(id: string): Promise<JournalEntry | undefined>;
   refuse(refused: RefusedCommand): Promise<void>;
   /** Answers a repeated id with its last known status. */
-  repeat(answer: RecordedAnswer): void;
+  repeat(id: string): void;
   newest(count: number): readonly JournalEntry[];
 }
 
@@ -160,8 +160,8 @@ export const createResultBook = (options: ResultBookOptions): ResultBook => {
       if (retryS === undefined) await record(entry);
       else publish(entry, false, retryS);
     },
-    repeat: (answer) => {
-      const entry = journal.lookup(answer.id);
+    repeat: (id) => {
+      const entry = journal.lookup(id);
       if (entry !== undefined) publish(entry, true);
     },
     newest: (count) => journal.last(count),

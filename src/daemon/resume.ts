@@ -1,8 +1,9 @@
 /** After a restart: every command that was under way gets its one terminal status, judged by what is on disk. */
 import { type Fault, fault } from '../core/errors.ts';
+import type { StartArgs } from '../protocol/command-schema.ts';
 import type { JournalEntry, VaultState } from './ports.ts';
 import { endedWith, type Outcome, succeeded } from './result-book.ts';
-import type { Snapshot } from './snapshot.ts';
+import { isClosed, isOpen, type Snapshot } from './snapshot.ts';
 
 const LOST = fault(
   'INTERNAL',
@@ -28,6 +29,15 @@ export const POISONED: Outcome = endedWith(
   fault('INTERNAL', 'This command ended the daemon twice and is not run again (POISON).', false),
 );
 
+/** What a `start` or `stop` left over asked for; null for every other command. */
+export const askedOf = (
+  entry: JournalEntry,
+): { readonly op: 'start' | 'stop'; readonly args: StartArgs } | null => {
+  const { ep, lease_s: leaseS } = entry.out ?? {};
+  if ((entry.op !== 'start' && entry.op !== 'stop') || typeof ep !== 'string') return null;
+  return { op: entry.op, args: typeof leaseS === 'number' ? { ep, lease_s: leaseS } : { ep } };
+};
+
 /** Endpoints that a command left over asked for. */
 export const targetsOf = (entry: JournalEntry, all: Iterable<string>): readonly string[] => {
   const ep = entry.out?.['ep'];
@@ -52,7 +62,10 @@ export const judgeUnfinished = (
   }
   if ((entry.op === 'start' || entry.op === 'stop') && typeof ep === 'string') {
     const found = snapshot.endpoints.filter((e) => ep === '*' || e.name === ep);
-    const isDone = found.every((e) => (entry.op === 'start' ? e.state === 'up' : e.state !== 'up'));
+    const refused = found.find((e) => e.state === 'failed' && e.lastError !== null);
+    if (entry.op === 'start' && refused?.lastError != null)
+      return endedWith('failed', refused.lastError, { ep: refused.name });
+    const isDone = found.every(entry.op === 'start' ? isOpen : isClosed);
     return isDone && found.length > 0 ? succeeded() : null;
   }
   if (entry.op === 'ping' || entry.op === 'report' || entry.op === 'resync') return succeeded();

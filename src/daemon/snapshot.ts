@@ -25,6 +25,9 @@ export interface EndpointSnapshot extends EndpointStatus {
   readonly downCause: DownCause;
 }
 
+export const isOpen = (e: EndpointSnapshot): boolean => e.state === 'up';
+export const isClosed = (e: EndpointSnapshot): boolean => e.state === 'down' || e.state === 'denied';
+
 export interface Snapshot {
   readonly session: SessionStatus;
   readonly endpoints: readonly EndpointSnapshot[];

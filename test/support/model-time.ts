@@ -8,6 +8,8 @@ export interface ModelTime {
   between(low: number, high: number): number;
   /** Calls `fn` after `ms`; the returned function cancels it. */
   after(ms: number, fn: () => void): () => void;
+  /** Lives through the next moment, if there is one up to `end`; false when time stands at `end` instead. */
+  step(end: number): boolean;
   /** Lives through all moments up to `ms` from now, calling `step` after each. */
   run(ms: number, step: () => void): void;
 }
@@ -41,6 +43,17 @@ export const modelTime = (seed: number): ModelTime => {
       if (first === undefined || m.at < first.at || (m.at === first.at && m.order < first.order)) first = m;
     return first;
   };
+  const stepTo = (end: number): boolean => {
+    const m = next();
+    if (m === undefined || m.at > end) {
+      now = end;
+      return false;
+    }
+    now = m.at;
+    moments.delete(m);
+    m.fn();
+    return true;
+  };
   return {
     now: () => now,
     random,
@@ -51,15 +64,10 @@ export const modelTime = (seed: number): ModelTime => {
       moments.add(moment);
       return () => void moments.delete(moment);
     },
+    step: stepTo,
     run: (ms, step) => {
       const end = now + ms;
-      for (let m = next(); m !== undefined && m.at <= end; m = next()) {
-        now = m.at;
-        moments.delete(m);
-        m.fn();
-        step();
-      }
-      now = end;
+      while (stepTo(end)) step();
       step();
     },
   };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JournalEntry, TokenSlot, VaultState } from '../../../src/daemon/ports.ts';
-import { isPoisoned, judgeUnfinished, targetsOf } from '../../../src/daemon/resume.ts';
+import { askedOf, isPoisoned, judgeUnfinished, targetsOf } from '../../../src/daemon/resume.ts';
 import type { Snapshot } from '../../../src/daemon/snapshot.ts';
 
 const entry = (op: string, more: Partial<JournalEntry> = {}): JournalEntry => ({
@@ -60,6 +60,13 @@ test('a start or stop is judged by what the endpoint does', () => {
   expect(judgeUnfinished(start, vault(), snapshot('up'), null)).toMatchObject({ status: 'succeeded' });
   expect(judgeUnfinished(stop, vault(), snapshot('up'), null)).toBeNull();
   expect(judgeUnfinished(stop, vault(), snapshot('down'), null)).toMatchObject({ status: 'succeeded' });
+  expect(judgeUnfinished(stop, vault(), snapshot('opening'), null)).toBeNull();
+  const refusal = { code: 'NGROK_ACL_DENIED', message: 'refused', retryable: false };
+  const failed = { endpoints: [{ name: 'web', state: 'failed', lastError: refusal }] } as unknown as Snapshot;
+  expect(judgeUnfinished(start, vault(), failed, null)).toMatchObject({
+    status: 'failed',
+    code: refusal.code,
+  });
   expect(judgeUnfinished(entry('restart'), vault(), snapshot('up'), null)).toMatchObject({
     status: 'unknown',
   });
@@ -72,4 +79,14 @@ test('a command that was taken up twice after the daemon ended is poison, a swap
   expect(targetsOf(entry('start', { out: { ep: '*' } }), ['a', 'b'])).toEqual(['a', 'b']);
   expect(targetsOf(entry('start', { out: { ep: 'a' } }), ['a', 'b'])).toEqual(['a']);
   expect(targetsOf(entry('ping'), ['a'])).toEqual([]);
+});
+
+test('what a start or stop asked for is known after a restart', () => {
+  expect(askedOf(entry('start', { out: { ep: 'web', lease_s: 600 } }))).toEqual({
+    op: 'start',
+    args: { ep: 'web', lease_s: 600 },
+  });
+  expect(askedOf(entry('stop', { out: { ep: '*' } }))).toEqual({ op: 'stop', args: { ep: '*' } });
+  expect(askedOf(entry('start', { out: { url: 'https://a.test' } }))).toBeNull();
+  expect(askedOf(entry('rekey', { out: { gen: 2 } }))).toBeNull();
 });
