@@ -110,7 +110,7 @@ export const assemble = async (
     fileEndpoints.push(spec.value);
   }
 
-  let diskFault: Fault | null = null;
+  let diskFault: Fault | null = dir.full;
   let tokenFault: string | null = null;
   const extraConditions = (): readonly ConditionNow[] => [
     ...(diskFault === null
@@ -298,6 +298,7 @@ export const assemble = async (
   ];
 
   await daemon.start();
+  if (diskFault !== null) daemon.storeDegraded(diskFault);
   stopLooking.push(checks.start());
   await shown.start();
   log.info({ version: VERSION, device: config.device.id, fingerprint: publicKey.kid }, 'lockkeeperd started');

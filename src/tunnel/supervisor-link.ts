@@ -7,6 +7,8 @@ import { doorPath, pidPath } from './run-dir.ts';
 
 /** The descriptor on which the first supervisor talks to the process. */
 const CHANNEL_FD = 3;
+/** The pid file is tried again so often while the disk is full. */
+const PID_AGAIN_MS = 5_000;
 
 export interface SupervisorLinkHandlers {
   /** One request; the answer is what it returns, sent at once. */
@@ -77,6 +79,16 @@ export const createSupervisorLink = (
 
   const server = createServer((socket) => hold(socket, false));
 
+  let pidTimer: NodeJS.Timeout | undefined;
+  /** Without it the next supervisor cannot take over; that is no reason not to serve under this one. */
+  const notePid = (): void => {
+    try {
+      writeFileSync(pidPath(runDir, tunnel), `${process.pid}\n`, { mode: 0o600 });
+    } catch {
+      pidTimer = setTimeout(notePid, PID_AGAIN_MS).unref();
+    }
+  };
+
   return {
     emit: (event) => send({ type: 'event', event }, event.type === 'counters' || event.type === 'heartbeat'),
     log: (level, target, message) => send({ type: 'log', level, target, message: scrub(message) }, true),
@@ -92,10 +104,11 @@ export const createSupervisorLink = (
         });
       });
       chmodSync(door, 0o600);
-      writeFileSync(pidPath(runDir, tunnel), `${process.pid}\n`, { mode: 0o600 });
+      notePid();
       hold(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }), true);
     },
     close() {
+      clearTimeout(pidTimer);
       server.close();
       rmSync(door, { force: true });
       rmSync(pidPath(runDir, tunnel), { force: true });

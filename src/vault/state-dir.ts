@@ -13,6 +13,8 @@ const PROBE_NAME = '.probe';
 
 export interface StateDir {
   readonly path: string;
+  /** The disk was full when the folder was opened: what is stored can be read, and nothing can be added. */
+  readonly full: Fault | null;
   /** Writes, syncs and removes a probe: whether state can be stored now. */
   writable(): Promise<Result<void>>;
   /** Lets another daemon have the folder; part of an orderly end and of a hand-over. */
@@ -38,14 +40,19 @@ const whoami = (): string => {
 const unusable = (path: string, reason: string, retryable = false): Fault =>
   fault('STORE_FAILED', `stateDir ${path} cannot be used by ${whoami()}: ${reason}`, retryable);
 
-const probe = async (path: string, disk: Disk): Promise<Result<void>> => {
+const FULL = ['ENOSPC', 'EDQUOT'];
+
+const probe = async (
+  path: string,
+  disk: Disk,
+): Promise<{ readonly fault: Fault; readonly isFull: boolean } | null> => {
   const file = join(path, PROBE_NAME);
   try {
     await writeFileAtomic(file, `${process.pid}\n`, disk);
     await disk.unlink(file);
-    return ok(undefined);
+    return null;
   } catch (error) {
-    return failed(storeFault(file, error));
+    return { fault: storeFault(file, error), isFull: FULL.includes(errnoOf(error)) };
   }
 };
 
@@ -60,7 +67,8 @@ const tidy = async (path: string, disk: Disk): Promise<void> => {
 /**
  * Opens the folder for this process alone. Every fault is `STORE_FAILED` and names path and user: the folder cannot be
  * made or written, another daemon has it (the only one that is `retryable`: during a hand-over it soon lets go), or one
- * of its files is a mount. The program ends with 73 then.
+ * of its files is a mount. The program ends with 73 then. A full disk is no fault: a box that starts on one must be
+ * reachable, for somebody to make room.
  */
 export const openStateDir = async (
   path: string,
@@ -71,8 +79,8 @@ export const openStateDir = async (
   } catch (error) {
     return failed(unusable(path, storeFault(path, error).message));
   }
-  const probed = await probe(path, disk);
-  if (!probed.ok) return failed(unusable(path, probed.fault.message));
+  const problem = await probe(path, disk);
+  if (problem !== null && !problem.isFull) return failed(unusable(path, problem.fault.message));
 
   const mounted = (await mountedNamesIn(path)).filter((name) => !mayBeMounted.includes(name));
   const [first] = mounted;
@@ -85,7 +93,11 @@ export const openStateDir = async (
     const release = await lockDir(path);
     if (release === undefined) return failed(unusable(path, 'another lockkeeperd is using it', true));
     await tidy(path, disk);
-    return ok({ path, writable: () => probe(path, disk), release });
+    const writable = async (): Promise<Result<void>> => {
+      const found = await probe(path, disk);
+      return found === null ? ok(undefined) : failed(found.fault);
+    };
+    return ok({ path, full: problem?.fault ?? null, writable, release });
   } catch (error) {
     return failed(unusable(path, `it cannot be locked (${errnoOf(error)})`));
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clearStale } from '../../../src/vault/dir-lock.ts';
+import { type Disk, nodeDisk } from '../../../src/vault/disk.ts';
 import { mountPointsIn } from '../../../src/vault/mounted-files.ts';
 import { openStateDir, type StateDir } from '../../../src/vault/state-dir.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
@@ -68,6 +69,19 @@ describe('state folder', () => {
     const disk = new MemoryDisk();
     disk.break('EACCES');
     expect(await faultOf(root, { disk })).toContain('permission is denied');
+  });
+
+  it('on a full disk is opened all the same, and says so', async () => {
+    let isFull = true;
+    const create: Disk['create'] = (path, mode) =>
+      isFull ? Promise.reject(Object.assign(new Error(), { code: 'ENOSPC' })) : nodeDisk.create(path, mode);
+    const dir = await openStateDir(root, { disk: { ...nodeDisk, create } });
+    if (!dir.ok) throw new Error(dir.fault.message);
+    expect(dir.value.full?.message).toContain('no space is left');
+    expect((await dir.value.writable()).ok).toBe(false);
+    isFull = false;
+    expect((await dir.value.writable()).ok).toBe(true);
+    await dir.value.release();
   });
 
   it('says when it can no longer be written, and when it can again', async () => {
