@@ -1,5 +1,4 @@
 /** Folds events and issued actions into observed state. The only place where an `Observed` is made. */
-import type { Action } from './action.ts';
 import { bindRetryMs } from './backoff.ts';
 import {
   afterConnected,
@@ -15,37 +14,13 @@ import {
   type Moment,
   withoutSlot,
 } from './dial.ts';
+import { editEndpoint, editTunnel } from './edit-observed.ts';
 import type { Fault } from './errors.ts';
 import type { NgrokClass } from './ngrok-codes.ts';
-import {
-  type BindRefusal,
-  DISCARDED,
-  type EndpointView,
-  type Observed,
-  type TunnelView,
-} from './observed.ts';
+import { type BindRefusal, DISCARDED, type EndpointView, type Observed } from './observed.ts';
 import type { Slot, TunnelEvent, TunnelId } from './tunnel-event.ts';
 
 export type { Moment } from './dial.ts';
-
-const editTunnel = (o: Observed, id: TunnelId, edit: (t: TunnelView) => TunnelView): Observed => ({
-  ...o,
-  tunnels: o.tunnels.map((t) => (t.id === id ? edit(t) : t)),
-});
-
-const editEndpoint = (
-  o: Observed,
-  id: TunnelId,
-  name: string,
-  edit: (e: EndpointView) => EndpointView | null,
-): Observed =>
-  editTunnel(o, id, (t) => {
-    const found = t.endpoints[name];
-    if (found === undefined) return t;
-    const { [name]: _, ...rest } = t.endpoints;
-    const edited = edit(found);
-    return { ...t, endpoints: edited === null ? rest : { ...rest, [name]: edited } };
-  });
 
 const withDownSince = (o: Observed, now: number): Observed => {
   const isUp = o.tunnels.some((t) => t.phase === 'connected' || t.phase === 'draining');
@@ -271,54 +246,6 @@ export const forgetSlot = (o: Observed, slot: Slot): Observed => ({
   dial: withoutSlot(o.dial, slot),
   bindRefusals: o.bindRefusals.filter((r) => r.slot !== slot),
 });
-
-/** Marks an action as under way, so that the next plan does not ask for it again. */
-export const issued = (o: Observed, a: Action, id: TunnelId, generation: number, now: number): Observed => {
-  switch (a.kind) {
-    case 'start': {
-      const view: TunnelView = {
-        id,
-        slot: a.slot,
-        generation,
-        epoch: a.epoch,
-        pid: null,
-        phase: 'starting',
-        lostReason: null,
-        startedAt: now,
-        connectDeadlineMs: a.connectDeadlineMs,
-        connectedAt: null,
-        sessionId: '',
-        latencyMs: null,
-        endpoints: {},
-        fault: null,
-        cut: [],
-      };
-      return { ...o, tunnels: [...o.tunnels, view] };
-    }
-    case 'bind':
-      return editTunnel(o, a.tunnel, (t) => ({
-        ...t,
-        endpoints: {
-          ...t.endpoints,
-          [a.spec.name]: { key: a.key, phase: 'opening', url: '', endpointId: '', since: now },
-        },
-      }));
-    case 'unbind':
-      return editEndpoint(o, a.tunnel, a.endpoint, (v) => ({ ...v, phase: 'closing', since: now }));
-    case 'drain':
-      return editTunnel(o, a.tunnel, (t) => ({ ...t, phase: 'draining' }));
-    case 'kill':
-      return editTunnel(o, a.tunnel, (t) => ({ ...t, phase: 'dying' }));
-    case 'probe':
-      return { ...o, dial: { ...o.dial, probing: true, probedAt: now } };
-    case 'commit':
-    case 'rollback':
-    case 'break-first':
-    case 'finish-swap':
-    case 'fall-back':
-      return o;
-  }
-};
 
 /** Somebody asks for these endpoints anew: earlier refusals do not make them wait. */
 export const forgetRefusals = (o: Observed, names: readonly string[]): Observed => ({

@@ -9,6 +9,7 @@ import { statusDocument } from './status.ts';
 import { takeUp } from './take-up.ts';
 
 const LEASE_SAVE_MS = 300_000;
+const CLOCK_LOOK_MS = 10_000;
 
 export const createDaemon = (options: DaemonOptions): Daemon => {
   const { clock, log, vault, device } = options;
@@ -59,11 +60,19 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
 
   const keepTime = (): void => {
     if (isStopping) return;
-    if (options.deviceClock.jumped()) reporter.event({ type: 'security.alert', code: 'CLOCK_JUMP' });
     clock.after(LEASE_SAVE_MS, () => {
       void intent.keepLeases();
       keepTime();
     });
+  };
+
+  const watchClock = (): void => {
+    if (isStopping) return;
+    if (options.deviceClock.jumped()) {
+      log.warn({}, 'the wall clock jumped by more than a day');
+      reporter.event({ type: 'security.alert', code: 'CLOCK_JUMP' });
+    }
+    clock.after(CLOCK_LOOK_MS, watchClock);
   };
 
   const endAll = async (): Promise<void> => {
@@ -96,6 +105,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       cloud.connect();
       if (vault.get().a === null && vault.get().b === null) credentials.request();
       keepTime();
+      watchClock();
     },
     stop: async () => {
       isStopping = true;

@@ -6,12 +6,12 @@
 import type { Action, ActionKind } from '../core/action.ts';
 import type { Clock } from '../core/clock.ts';
 import type { EndpointCounters } from '../core/endpoint.ts';
+import { issued } from '../core/issued.ts';
 import { initialObserved, type Observed, type TunnelView } from '../core/observed.ts';
 import { type Desired, plan } from '../core/plan.ts';
 import {
   forgetRefusals,
   forgetSlot,
-  issued,
   type Moment,
   reduce,
   reduceNetworkChange,

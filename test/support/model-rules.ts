@@ -1,9 +1,10 @@
 /** What must hold whenever the model plans or acts. */
 import type { Action } from '../../src/core/action.ts';
+import { issued } from '../../src/core/issued.ts';
 import { isSessionLimit } from '../../src/core/ngrok-codes.ts';
 import type { Observed, TunnelView } from '../../src/core/observed.ts';
 import { type Desired, type Plan, plan } from '../../src/core/plan.ts';
-import { issued } from '../../src/core/reduce.ts';
+
 import type { ModelWorld } from './model-world.ts';
 
 const VAULT_ACTIONS: readonly string[] = ['commit', 'rollback', 'break-first', 'finish-swap', 'fall-back'];

@@ -4,12 +4,12 @@
  */
 import type { Action } from '../../src/core/action.ts';
 import type { BindSpec } from '../../src/core/endpoint.ts';
+import { issued } from '../../src/core/issued.ts';
 import { initialObserved, type Observed, type TunnelView } from '../../src/core/observed.ts';
 import { type Desired, plan, type WantedBind } from '../../src/core/plan.ts';
 import {
   forgetRefusals,
   forgetSlot,
-  issued,
   type Moment,
   reduce,
   reduceNetworkChange,
