@@ -67,6 +67,62 @@ test('a token whose ACL leaves out an endpoint is rolled back, and nothing was e
   expect(world.swaps).toMatchObject([{ end: 'rolled-back' }]);
 });
 
+test.each(['105', '107', '300', '4018', '103', '121'])(
+  'a token that the edge answers with %s is rolled back with that code, and no endpoint was ever down',
+  (number) => {
+    const world = serving([{ name: 'web' }, { name: 'ssh' }]);
+    world.edge.token('second').answer = `ERR_NGROK_${number}`;
+    world.watch(() => {
+      if (!world.isServingAll()) throw new Error('an endpoint was down');
+    });
+    world.rekey('second');
+    expect(world.runUntil(() => world.vault.swap === null, 2 * MINUTE_MS)).not.toBeNull();
+    expect(world.swaps).toMatchObject([{ end: 'rolled-back', code: `ERR_NGROK_${number}` }]);
+    expect(inUse(world)).toBe('first');
+    // It is forgotten, not tried again.
+    const { length } = world.edge.asked;
+    world.run(60 * MINUTE_MS);
+    expect(world.edge.asked).toHaveLength(length);
+  },
+);
+
+test('an edge that answers "later" gets its time, and the token that comes through is taken', () => {
+  const world = serving();
+  world.edge.token('second').answer = 'ERR_NGROK_128';
+  world.rekey('second');
+  world.run(10_000);
+  world.edge.token('second').answer = null;
+  expect(
+    world.runUntil(() => inUse(world) === 'second' && world.vault.swap === null, MINUTE_MS),
+  ).not.toBeNull();
+});
+
+test('a process that dies again and again is started again after 0, 0.5, 1, 2, then 3 s', () => {
+  const world = serving();
+  const waits: number[] = [];
+  for (let n = 0; n < 6; n++) {
+    const diedAt = world.time.now();
+    const before = world.actions.length;
+    world.alive()[0]?.crash();
+    expect(
+      world.runUntil(() => world.actions.slice(before).some(({ action }) => action.kind === 'start'), 10_000),
+    ).not.toBeNull();
+    waits.push(
+      Math.round(
+        ((world.actions.findLast(({ action }) => action.kind === 'start')?.at ?? 0) - diedAt) / 100,
+      ) * 100,
+    );
+    expect(world.runUntil(() => world.isServingAll(), 10_000)).not.toBeNull();
+  }
+  expect(waits).toEqual([0, 500, 1000, 2000, 3000, 3000]);
+  // Half a minute of service, and the ladder begins at its foot.
+  world.run(31_000);
+  const diedAt = world.time.now();
+  world.alive()[0]?.crash();
+  world.run(400);
+  expect(world.actions.findLast(({ action }) => action.kind === 'start')?.at).toBeGreaterThanOrEqual(diedAt);
+});
+
 test('while the edge is silent it is asked by a connect to its port, and the first answer starts one process', () => {
   const world = serving();
   world.edge.setMode('closed');
