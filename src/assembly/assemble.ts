@@ -9,7 +9,7 @@ import { startControlServer } from '../control/server.ts';
 import { systemClock } from '../core/clock.ts';
 import type { ConditionNow } from '../core/condition.ts';
 import { type Fault, failed, ok, type Result } from '../core/errors.ts';
-import { NGROK_VERSION, VERSION } from '../core/version.ts';
+import { BUILT_AFTER_S, NGROK_VERSION, VERSION } from '../core/version.ts';
 import { createDaemon } from '../daemon/daemon.ts';
 import { createDeviceClock } from '../daemon/device-clock.ts';
 import type { Daemon } from '../daemon/options.ts';
@@ -172,7 +172,11 @@ export const assemble = async (
     connEvents: config.report.connEvents,
     outboxFile: await openOutboxFile(config.stateDir),
     trustMode: config.trust.mode,
-    deviceClock: createDeviceClock({ clock, buildS: 0, isSynchronised: () => existsSync(SYNCHRONISED) }),
+    deviceClock: createDeviceClock({
+      clock,
+      buildS: BUILT_AFTER_S,
+      isSynchronised: () => existsSync(SYNCHRONISED),
+    }),
     tunnels: createTunnels({
       runDir,
       clock,

@@ -159,10 +159,10 @@ export const createCloud = (
       windows: options.runtime.get().windows,
       lookup: (id) => book.lookup(id),
     }),
-    saveWindow: async (key, window) => {
+    saveWindow: async ({ windowKey, nextWindow, command }) => {
       const runtime = options.runtime.get();
-      const floorS = options.deviceClock.raise(runtime.floorS);
-      await options.runtime.update({ windows: { ...runtime.windows, [key]: window }, floorS });
+      const floorS = options.deviceClock.raise(runtime.floorS, command.iat);
+      await options.runtime.update({ windows: { ...runtime.windows, [windowKey]: nextWindow }, floorS });
     },
     count: drops.count,
     spreadMs: (command) => spreadMs(command.id, device, intent.document()?.document.report?.spread_s ?? 0),

@@ -40,7 +40,7 @@ export interface IntakeOptions {
   readonly commands: Commands;
   context(): CommandContext;
   /** Keeps the window of a command that was accepted; durable with the journal entry. */
-  saveWindow(key: string, window: AcceptedCommand['nextWindow']): Promise<void>;
+  saveWindow(accepted: AcceptedCommand): Promise<void>;
   count(counter: DropCounter): void;
   /** Milliseconds a group command waits before it acts, so that a fleet does not move as one. */
   spreadMs(command: Command): number;
@@ -181,7 +181,7 @@ export const createIntake = (options: IntakeOptions): Intake => {
       return reject(askedBy(accepted), fault('QUEUE_FULL', 'Too many commands are under way.', true), 30);
     // The id first: a window that was on disk before it would turn the redelivered command away as a replay.
     const saved = await book.accept(accepted, memoOf(command));
-    await options.saveWindow(accepted.windowKey, accepted.nextWindow);
+    await options.saveWindow(accepted);
     if (isOvertaken(accepted)) {
       await book.end(
         command.id,

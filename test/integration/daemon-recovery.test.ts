@@ -115,15 +115,6 @@ test('a broker that goes away costs nothing, and what happened meanwhile is told
   await waitFor(() => cloud.presence()?.online === true && Number(cloud.presence()?.n) > birth);
 });
 
-test('a lease ends on time with the broker away', async () => {
-  const device = await startDevice();
-  await device.cloud.command('start', { args: { ep: 'web', lease_s: 60 } });
-  await device.fault({ op: 'broker', on: false });
-  const ended = await device.until((s) => stateOf(s) === 'down', 'the lease has ended', 75_000);
-  expect(ended.link.state).not.toBe('connected');
-  expect(await isServed(device)).toBe(false);
-}, 90_000);
-
 test('a token that is revoked is told once, asked for once, and a new one brings the device back', async () => {
   const device = await startDevice({ config: ALWAYS_ON });
   const { cloud, sandbox } = device;

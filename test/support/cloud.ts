@@ -38,6 +38,8 @@ export interface CommandMore {
   readonly exp?: number;
   readonly retain?: boolean;
   readonly to?: string;
+  /** The nonce of the device's boot, as presence has it. */
+  readonly boot?: string;
 }
 
 export interface ReportedSeen {
@@ -146,6 +148,7 @@ export const connectCloud = async ({ url, tenant, device }: CloudOptions): Promi
       iat: now + (more.iat ?? 0),
       exp: now + (more.exp ?? 60),
       seq,
+      ...(more.boot === undefined ? {} : { boot: more.boot }),
       ...(more.args === undefined ? {} : { args: more.args }),
     };
     await publish(`${base}/cmd/${op}`, JSON.stringify(body), more.retain ?? false);
