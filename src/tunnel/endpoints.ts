@@ -7,10 +7,8 @@ import type { CutStreams, TunnelId } from '../core/tunnel-event.ts';
 import { bindEndpoint, checkDirect, directUrl, publicAddress } from './bind-endpoint.ts';
 import { DRAIN_LOOK_MS, drainStreams } from './drain-streams.ts';
 import type { ProcessEvent, Snapshot } from './messages.ts';
-import { createStreamBudget, isShortOfDescriptors } from './relay/budget.ts';
-import { createBufferPool } from './relay/buffer-pool.ts';
-import { createConnectionNotes } from './relay/connection-notes.ts';
-import { createEndpointRelay, type EndpointRelay } from './relay/endpoint-relay.ts';
+import type { EndpointRelay } from './relay/endpoint-relay.ts';
+import { createRelays } from './relay/relays.ts';
 import { relayPath } from './run-dir.ts';
 import { sdkFault } from './sdk-errors.ts';
 import { within } from './within.ts';
@@ -19,10 +17,6 @@ const BIND_DEADLINE_MS = 15_000;
 const CLOSE_DEADLINE_MS = 10_000;
 /** The SDK drops connections that arrive in the milliseconds after a bind answer. */
 const SETTLE_MS = 1_000;
-const SWEEP_MS = 2_000;
-
-const READ_BUFFER_BYTES = 65_536;
-const IDLE_READ_BUFFERS = 16;
 
 interface Endpoint {
   spec: BindSpec;
@@ -77,42 +71,14 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
   const endpoints = new Map<string, Endpoint>();
   /** Those taken down whose streams still drain; their name may be bound anew. */
   const draining = new Set<Endpoint>();
-  const buffers = createBufferPool(READ_BUFFER_BYTES, IDLE_READ_BUFFERS);
-  const budget = createStreamBudget(clock, (on, refused) => emit({ type: 'saturated', on, refused }));
   let serial = 0;
   let isEnding = false;
   let queue: Promise<void> = Promise.resolve();
 
-  const relays = (): EndpointRelay[] =>
+  const allRelays = (): EndpointRelay[] =>
     [...endpoints.values(), ...draining].flatMap(({ relay }) => (relay === null ? [] : [relay]));
 
-  /** At the limit the system closes connections before anybody here sees them. */
-  const lookAtDescriptors = async (): Promise<void> => {
-    if (relays().some((relay) => relay.open > 0) && (await isShortOfDescriptors())) budget.short();
-  };
-  const sweep = (): void => {
-    for (const relay of relays()) relay.sweep();
-    void lookAtDescriptors();
-    budget.tick();
-    clock.after(SWEEP_MS, sweep);
-  };
-  clock.after(SWEEP_MS, sweep);
-
-  const makeRelay = (spec: BindSpec, path: string): EndpointRelay =>
-    createEndpointRelay({
-      spec,
-      path,
-      clock,
-      buffers,
-      budget,
-      makeRoom: () => relays().some((relay) => relay.evictIdle()),
-      onUpstream: (problem) => emit({ type: 'upstream', endpoint: spec.name, fault: problem }),
-      notes: options.tellConnections()
-        ? createConnectionNotes(clock, (notes, untold) =>
-            emit({ type: 'connections', endpoint: spec.name, notes, untold }),
-          )
-        : null,
-    });
+  const relays = createRelays({ clock, emit, tellConnections: options.tellConnections, all: allRelays });
 
   const refuse = (spec: BindSpec, result: Extract<Result<never>, { ok: false }>): void =>
     emit({ type: 'bind-failed', endpoint: spec.name, fault: result.fault });
@@ -163,7 +129,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
     }
     serial += 1;
     const path = relayPath(options.runDir, options.tunnel, serial, name);
-    const relay = isDirect ? null : makeRelay(spec, path);
+    const relay = isDirect ? null : relays.make(spec, path);
     const endpoint: Endpoint = {
       spec,
       relay,
@@ -305,12 +271,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
         }
       }
     },
-    dialFailed() {
-      // A relay that listens and cannot be dialled: only want of descriptors explains that.
-      void isShortOfDescriptors().then((isShort) => {
-        if (isShort) budget.exhausted();
-      });
-    },
+    dialFailed: relays.dialFailed,
     counters: () =>
       Object.fromEntries(
         [...endpoints.values()].flatMap(({ spec, relay }) =>
@@ -321,11 +282,8 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       [...endpoints.values()].flatMap(({ spec, listener, url, endpointId, isServing, isClosing }) =>
         listener === null || isClosing ? [] : [{ spec, url, endpointId, serving: isServing }],
       ),
-    remotes: () => relays().flatMap((relay) => relay.remotes()),
-    repeat() {
-      budget.repeat();
-      for (const relay of relays()) relay.repeat();
-    },
+    remotes: () => allRelays().flatMap((relay) => relay.remotes()),
+    repeat: relays.repeat,
     get size() {
       return endpoints.size + draining.size;
     },
