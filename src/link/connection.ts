@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT_MS = 15_000;
 const SESSION_EXPIRY_S = 3600;
 const WILL_DELAY_S = 30;
 const RECEIVE_MAXIMUM = 16;
-/** A broker that owes an answer this long will not give it. */
+/** A broker that owes an answer this long will not give it, and may still answer pings: the connection is of no use. */
 const ANSWER_MS = 30_000;
 const FLUSH_MS = 2000;
 const NOT_AUTHORISED = 0x87;
@@ -135,7 +135,7 @@ const down = (): LockkeeperError =>
 const publishFault = (error: unknown, topic: string): LockkeeperError => {
   const code = errorCode(error);
   if (typeof code !== 'number') return down();
-  if (code === NOT_AUTHORISED) return new LockkeeperError(deniedFault(topic));
+  if (code === NOT_AUTHORISED) return new LockkeeperError(deniedFault(topic, 'answer'));
   return new LockkeeperError(
     fault('BROKER_REFUSED', `The broker did not take a message on ${topic}: ${reasonText(code)}.`, true),
   );
@@ -198,7 +198,7 @@ export const openConnection = (options: ConnectionOptions, events: ConnectionEve
     else void room.then(readOn);
   };
 
-  /** Runs `ask`, which calls back once; gives `otherwise` when the connection ends or the answer stays away. */
+  /** Runs `ask`, which calls back once; gives `otherwise` when the connection ends, as it does when the answer stays away. */
   const answer = <T>(otherwise: () => T, ask: (done: (value: T) => void) => void): Promise<T> =>
     new Promise((resolve) => {
       if (isOver || stage !== 'up') {
@@ -211,7 +211,7 @@ export const openConnection = (options: ConnectionOptions, events: ConnectionEve
         resolve(value);
       };
       const giveUp = (): void => finish(otherwise());
-      const timer = setTimeout(giveUp, ANSWER_MS);
+      const timer = setTimeout(() => client.stream.destroy(), ANSWER_MS);
       waiting.add(giveUp);
       ask(finish);
     });

@@ -7,7 +7,7 @@ import type { Link, LinkHandlers, LinkState, LinkStatus } from '../daemon/ports.
 import { parseBrokerUrl } from './broker-url.ts';
 import { type Connection, type Delivery, openConnection } from './connection.ts';
 import { type Credentials, createCredentialReader } from './credentials.ts';
-import { createDeniedTopics, deniedFault } from './denied-topics.ts';
+import { createDeniedTopics } from './denied-topics.ts';
 import { refusedFilters } from './filter-hunt.ts';
 import { createInbox, FLEET_BACKLOG } from './inbox.ts';
 import { classifyLoss, type Failure, type FailureKind } from './link-errors.ts';
@@ -21,6 +21,7 @@ import {
   protocolFailed,
   protocolWorked,
 } from './protocol-choice.ts';
+import { createPublishWatch } from './publish-watch.ts';
 import { afterDown, afterQuiet, afterUp, INITIAL_RECONNECT } from './reconnect-policy.ts';
 import { createSubscriptions, type SubscriptionRun } from './subscriptions.ts';
 
@@ -33,8 +34,8 @@ const MOST_OVERSIZE = 3;
 /** A broker that keeps closing before it greets may choke on what it stored of our session. */
 const MOST_EARLY_CLOSES = 3;
 
-/** Ends of a connection that may be the answer to a subscription. */
-const SUBSCRIPTION_ENDS: ReadonlySet<FailureKind> = new Set<FailureKind>(['closed', 'refused', 'auth']);
+/** Ends of a connection that may be the answer to a subscription or a message. */
+const ANSWERING_ENDS: ReadonlySet<FailureKind> = new Set<FailureKind>(['closed', 'refused', 'auth']);
 
 const noLink = (): LockkeeperError =>
   new LockkeeperError(fault('BROKER_NET', 'There is no connection to the broker.', true));
@@ -80,6 +81,7 @@ export const createLink = (options: LinkOptions): Link => {
   const target = parsed.value;
   const reader = createCredentialReader(config);
   const denied = createDeniedTopics();
+  const watch = createPublishWatch(clock);
   const subscriptions = createSubscriptions(clock, log);
   const inbox = createInbox(
     (message) => handlers.message(message),
@@ -278,9 +280,16 @@ export const createLink = (options: LinkOptions): Link => {
         closed: (loss) => {
           const seen = { ...loss, broker: target.shown, wallMs: clock.wall(), certificate: used.validity };
           const why = c.leaving ?? classifyLoss(seen);
-          // Ended over a subscription: neither a take-over nor a broker that goes.
-          const isOverFilter = c.leaving === null && c.run.isBusy() && SUBSCRIPTION_ENDS.has(why.kind);
-          c.run.ended(isOverFilter && !isStopped);
+          // Ended over a subscription or a message: neither a take-over nor a broker that goes.
+          const isAnswer = c.leaving === null && !isStopped && ANSWERING_ENDS.has(why.kind);
+          const isOverFilter = isAnswer && c.run.isBusy();
+          const isOverMessage = isAnswer && !isOverFilter && watch.isBusy();
+          c.run.ended(isOverFilter);
+          const guilty = watch.ended(isOverMessage);
+          if (guilty !== null) {
+            denied.add(guilty, clock.now(), 'close');
+            log.warn({ topic: guilty }, 'connection ended on a message');
+          }
           current = null;
           inbox.hold(true);
           inbox.clear();
@@ -289,7 +298,7 @@ export const createLink = (options: LinkOptions): Link => {
           earlyCloses = why.kind === 'closed-early' ? earlyCloses + 1 : 0;
           if (c.upAtMs === null) protocol = protocolFailed(protocol, version, why.kind);
           const upMs = c.upAtMs === null ? null : clock.now() - c.upAtMs;
-          failed(isOverFilter ? { ...why, kind: 'refused' } : why, upMs);
+          failed(isOverFilter || isOverMessage ? { ...why, kind: 'refused' } : why, upMs);
         },
       },
     );
@@ -338,16 +347,24 @@ export const createLink = (options: LinkOptions): Link => {
     async publish(message) {
       const c = current;
       if (c === null || !c.isReady) throw noLink();
-      if (denied.isDenied(message.topic, clock.now())) throw new LockkeeperError(deniedFault(message.topic));
+      const refusal = denied.refusal(message.topic, clock.now());
+      if (refusal !== null) throw new LockkeeperError(refusal);
+      const leave = await watch.enter(message.topic);
+      let isTaken = false;
       try {
+        if (c !== current) throw noLink();
         await c.connection.publish(message);
+        isTaken = true;
       } catch (error) {
         if (error instanceof LockkeeperError && error.fault.code === 'BROKER_PUBLISH_DENIED') {
-          denied.add(message.topic, clock.now());
+          denied.add(message.topic, clock.now(), 'answer');
           log.warn({ topic: message.topic }, 'publish denied by the broker');
           tell();
         }
         throw error;
+      } finally {
+        if (isTaken && message.qos === 0) watch.leaveLater(leave);
+        else leave(isTaken);
       }
     },
     async stop() {

@@ -23,6 +23,9 @@ export interface ProtocolState {
   readonly earlyCloses: number;
 }
 
+/** Failures that a CONNACK told. */
+const ANSWERED: ReadonlySet<FailureKind> = new Set<FailureKind>(['auth', 'refused', 'broker-wide']);
+
 const REMEMBERED_MS = 24 * 3_600_000;
 const CLOSES_BEFORE_TRIAL = 2;
 
@@ -73,5 +76,9 @@ export const protocolFailed = (
     if (version === 5) return { ...state, earlyCloses: state.earlyCloses + 1 };
     return { ...state, earlyCloses: 0, forced: null };
   }
+  // A CONNACK to the one try of 3.1.1, whatever it said: closes were its way to refuse 5. Trying 5 again between two
+  // refused logins would only hide what is wrong.
+  if (version === 4 && state.earlyCloses >= CLOSES_BEFORE_TRIAL && ANSWERED.has(kind))
+    return { ...state, earlyCloses: 0, forced: 4 };
   return state.earlyCloses === 0 ? state : { ...state, earlyCloses: 0 };
 };

@@ -26,6 +26,7 @@ const FLAPPING_FLOOR_MS = 5000;
 const STORM_TAKEOVERS = 3;
 const STORM_MIN_MS = 60_000;
 const STORM_MAX_MS = 600_000;
+const HELD_MS = 30_000;
 /**
  * Many brokers do not tell a take-over. A silent close that the very next connect gets over was one, or a restart in
  * just that moment; when our session is gone too, a restart is a little likelier.
@@ -66,6 +67,16 @@ const recent = (atMs: number, now: number): boolean => now - atMs < WINDOW_MS;
 
 const isStormy = (takeovers: ReconnectState['takeovers']): boolean =>
   takeovers.reduce((sum, t) => sum + t.weight, 0) >= STORM_TAKEOVERS;
+
+/**
+ * A silent close waits for the next connect to explain it. NATS closes on the first connect within a second of a
+ * take-over as well, before it greets.
+ */
+const unexplained = (before: ReconnectState, { kind, atMs, upMs }: Down): number | null => {
+  if (kind === 'closed' && upMs !== null) return atMs;
+  const isHeld = kind === 'closed-early' && before.unexplainedMs !== null;
+  return isHeld && atMs - (before.unexplainedMs ?? 0) < HELD_MS ? before.unexplainedMs : null;
+};
 
 /** A connection was made. A restarted broker often lost the session; after a take-over it is mostly there. */
 export const afterUp = (state: ReconnectState, atMs: number, sessionPresent: boolean): ReconnectState => {
@@ -144,7 +155,7 @@ export const afterDown = (
     certificateRefusals: kind === 'certificate' ? ladder.certificateRefusals + 1 : 0,
     quickDrops,
     takeovers,
-    unexplainedMs: kind === 'closed' && upMs !== null ? atMs : null,
+    unexplainedMs: unexplained(before, down),
     isDuplicate: isStorm || (before.isDuplicate && !(upMs !== null && upMs >= WINDOW_MS)),
   };
   if (isStorm) return { state, delayMs: STORM_MIN_MS + random01 * (STORM_MAX_MS - STORM_MIN_MS) };

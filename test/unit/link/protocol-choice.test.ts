@@ -29,6 +29,12 @@ test('gives 3.1.1 one try after two closes before the greeting', () => {
   expect(tried(['closed-early', 'closed-early', 'closed-early', 'closed-early'])).toEqual([5, 5, 4, 5]);
 });
 
+test('keeps to 3.1.1 when its one try is answered, if only by a refused login', () => {
+  const early = ['closed-early', 'closed-early'] as const;
+  expect(tried([...early, 'auth', 'auth', 'network', 'auth'])).toEqual([5, 5, 4, 4, 4, 4]);
+  expect(tried([...early, 'broker-wide', 'version', 'auth'])).toEqual([5, 5, 4, 4, 5]);
+});
+
 test('counts only closes in a row', () => {
   expect(tried(['closed-early', 'network', 'closed-early', 'closed-early', 'network', 'network'])).toEqual([
     5, 5, 5, 5, 4, 5,

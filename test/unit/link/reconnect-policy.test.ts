@@ -99,12 +99,16 @@ test('backs off one to ten minutes at the third take-over within five minutes', 
 });
 
 /** Silent closes of a standing link, each survived by the next connect; how many until another client is suspected. */
-const silentCloses = (sessionPresent: boolean, failBetween = false): { closes: number; delayMs: number } => {
+const silentCloses = (
+  sessionPresent: boolean,
+  failBetween?: FailureKind,
+): { closes: number; delayMs: number } => {
   let state = INITIAL_RECONNECT;
   for (let closes = 1; closes <= 20; closes += 1) {
     const atMs = closes * 10_000;
     state = afterDown(state, { kind: 'closed', atMs, upMs: 5000 }, 0, 0).state;
-    if (failBetween) state = afterDown(state, { kind: 'network', atMs: atMs + 1, upMs: null }, 0, 0).state;
+    if (failBetween !== undefined)
+      state = afterDown(state, { kind: failBetween, atMs: atMs + 1, upMs: null }, 0, 0).state;
     state = afterUp(state, atMs + 2, sessionPresent);
     if (state.isDuplicate) {
       const next = afterDown(state, { kind: 'closed', atMs: atMs + 3, upMs: 1 }, 0, 0);
@@ -120,7 +124,11 @@ test('suspects a second client from silent closes too, the sooner when the sessi
 });
 
 test('takes closes that are followed by an unreachable broker for restarts, not for take-overs', () => {
-  expect(silentCloses(true, true).closes).toBe(0);
+  expect(silentCloses(true, 'network').closes).toBe(0);
+});
+
+test('still suspects a second client when the broker also closes on the first connect after a take-over', () => {
+  expect(silentCloses(true, 'closed-early')).toEqual({ closes: 3, delayMs: MINUTE });
 });
 
 test('believes that the second client is gone after five quiet minutes', () => {
