@@ -28,7 +28,15 @@ export interface ConditionNow {
 export interface Condition extends ConditionNow {
   /** Epoch milliseconds. */
   readonly sinceMs: number;
+  /** Monotonic milliseconds at which its cause went away; null while it holds. */
+  readonly goneAt: number | null;
 }
+
+/**
+ * What may come and go many times a second stands until its cause has been away for so long: otherwise an upstream that
+ * fails every other time would fill the day's events and reports.
+ */
+const LINGER_MS: Partial<Record<ConditionCode, number>> = { UPSTREAM_DOWN: 10_000 };
 
 const keyOf = (c: ConditionNow): string => `${c.code} ${c.endpoint ?? ''}`;
 
@@ -36,20 +44,30 @@ export interface ConditionChange {
   readonly conditions: readonly Condition[];
   readonly set: readonly Condition[];
   readonly cleared: readonly Condition[];
+  /** Monotonic milliseconds of the next look, for one that is about to clear; null when none is. */
+  readonly againAt: number | null;
 }
 
 /** Carries `since` over from the conditions before; says which began and which ended. */
 export const updateConditions = (
   before: readonly Condition[],
   now: readonly ConditionNow[],
-  wallMs: number,
+  time: { readonly wallMs: number; readonly now: number },
 ): ConditionChange => {
   const old = new Map(before.map((c) => [keyOf(c), c]));
-  const conditions = now.map((c): Condition => ({ ...c, sinceMs: old.get(keyOf(c))?.sinceMs ?? wallMs }));
-  const keys = new Set(conditions.map(keyOf));
+  const holding = now.map(
+    (c): Condition => ({ ...c, sinceMs: old.get(keyOf(c))?.sinceMs ?? time.wallMs, goneAt: null }),
+  );
+  const keys = new Set(holding.map(keyOf));
+  const gone = before
+    .filter((c) => !keys.has(keyOf(c)))
+    .map((c): Condition => ({ ...c, goneAt: c.goneAt ?? time.now }));
+  const endOf = ({ code, goneAt }: Condition): number => (goneAt ?? time.now) + (LINGER_MS[code] ?? 0);
+  const lingering = gone.filter((c) => endOf(c) > time.now);
   return {
-    conditions,
-    set: conditions.filter((c) => !old.has(keyOf(c))),
-    cleared: before.filter((c) => !keys.has(keyOf(c))),
+    conditions: [...holding, ...lingering],
+    set: holding.filter((c) => !old.has(keyOf(c))),
+    cleared: gone.filter((c) => endOf(c) <= time.now),
+    againAt: lingering.length === 0 ? null : Math.min(...lingering.map(endOf)),
   };
 };

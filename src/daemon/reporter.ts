@@ -74,6 +74,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
   let lastKey = '';
   let lastReportAt = Number.NEGATIVE_INFINITY;
   let cancelReport: (() => void) | undefined;
+  let cancelAgain: (() => void) | undefined;
   let stopSummaries: (() => void) | undefined;
   let isStarted = false;
   let lastHello = '';
@@ -149,8 +150,10 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     const awayMs = lostAt === null ? 0 : clock.now() - lostAt;
     for (const draft of transitionEvents(before, now, awayMs)) desk.event(draft);
     lostAt = now.session.state === 'connected' ? null : (lostAt ?? clock.now());
-    const change = updateConditions(conditions, now.conditions, clock.wall());
+    const change = updateConditions(conditions, now.conditions, { wallMs: clock.wall(), now: clock.now() });
     conditions = change.conditions;
+    cancelAgain?.();
+    cancelAgain = change.againAt === null ? undefined : clock.after(change.againAt - clock.now(), changed);
     for (const draft of conditionEvents(change.set, change.cleared)) desk.event(draft);
     before = now;
     const key =
@@ -223,6 +226,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     stop: () => {
       isStarted = false;
       cancelReport?.();
+      cancelAgain?.();
       beat.stop();
       stopSummaries?.();
       desk.stop();

@@ -186,7 +186,15 @@ export const reportKey = (s: Snapshot, conditions: readonly Condition[]): string
   JSON.stringify([
     s.session.state,
     s.session.lastError?.code,
-    s.endpoints.map((e) => [e.name, e.state, e.url, e.by, e.leaseEndsAt, e.lastError?.code]),
+    // While it is up an endpoint's error is its upstream's, which comes and goes; the condition tells of it.
+    s.endpoints.map((e) => [
+      e.name,
+      e.state,
+      e.url,
+      e.by,
+      e.leaseEndsAt,
+      e.state !== 'up' && e.lastError?.code,
+    ]),
     s.locked,
     s.cred,
     conditions.map((c) => [c.code, c.endpoint, c.message]),
