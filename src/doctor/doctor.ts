@@ -8,6 +8,7 @@ import { checkBroker } from './check-broker.ts';
 import { checkClock, checkStateDir } from './check-machine.ts';
 import { checkPlace } from './check-place.ts';
 import { checkSecrets } from './check-secrets.ts';
+import { checkService } from './check-service.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { type Finding, fine, found, skipped } from './finding.ts';
 
@@ -33,8 +34,17 @@ interface StatusPart {
     readonly code: string;
     readonly severity: string;
     readonly message: string;
+    readonly endpoint?: string;
   }[];
 }
+
+const ADVICE: Readonly<Record<string, string>> = {
+  NGROK_ACL_DENIED:
+    'Give the credential an ACL that covers the URL (lockkeeper enroll or rotate makes one), or correct the URL.',
+  NGROK_URL_TAKEN: 'Find who else holds this URL, or turn pooling on at both.',
+  UPSTREAM_DENIED: 'Declare the upstream in config.json, or allow it in allowUpstreams.',
+  UNKNOWN_POLICY: 'Declare the policy in config.json.',
+};
 
 /** Pure: what the running daemon says of itself. */
 export const judgeStatus = (status: StatusPart): readonly Finding[] => {
@@ -55,13 +65,13 @@ export const judgeStatus = (status: StatusPart): readonly Finding[] => {
           ),
         ]
       : []),
-    ...conditions.map(({ code, severity, message }) =>
+    ...conditions.map(({ code, severity, message, endpoint }) =>
       found(
-        'condition',
+        endpoint === undefined ? 'condition' : `endpoint ${endpoint}`,
         severity === 'error' ? 'error' : 'warning',
         code,
         message,
-        'docs/troubleshooting.md says what to do about this code.',
+        ADVICE[code] ?? 'docs/troubleshooting.md says what to do about this code.',
       ),
     ),
   ];
@@ -134,7 +144,8 @@ export const examine = async (options: DoctorOptions): Promise<readonly Finding[
       checkProxy(env),
     ];
   const { config, warnings } = loaded.value;
-  const [daemon, state, secrets, edge, broker, upstreams] = await Promise.all([
+  const [service, daemon, state, secrets, edge, broker, upstreams] = await Promise.all([
+    checkService(env),
     checkDaemon(options, config.socket),
     checkStateDir(config.stateDir),
     checkSecrets(config, env),
@@ -147,6 +158,7 @@ export const examine = async (options: DoctorOptions): Promise<readonly Finding[
     ...warnings.map((text) =>
       found('configuration', 'warning', 'CONFIG_WARNING', text, 'See docs/secrets.md.'),
     ),
+    service,
     ...daemon,
     checkClock(clock),
     ...state,

@@ -1,8 +1,12 @@
-import { chmod } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { Finding } from '../../src/doctor/finding.ts';
+import { startAedes } from '../support/aedes.ts';
 import { type Device, startDevice, stateOf } from '../support/device.ts';
+import { startMosquitto } from '../support/mosquitto.ts';
 import { runNode } from '../support/spawn-node.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestCa, place } from '../support/test-ca.ts';
 
 const ON = {
   endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
@@ -83,3 +87,55 @@ test('a configuration that is not valid is shown with every problem', async () =
   expect(bad.every(({ check }) => check === 'configuration')).toBe(true);
   expect(bad.map(({ message }) => message).join(' ')).toContain('extra');
 });
+
+test('a topic that the broker denies, and an endpoint that the token may not open, are named', async () => {
+  const { url } = await startAedes({
+    authorizeSubscribe: (_client, asked, done) => done(null, asked.topic.includes('/cmd/') ? null : asked),
+  });
+  const device = await startDevice({ start: false });
+  await device.fault({ op: 'token', authtoken: 'narrow-token', acl: ['bind:other.edge.test'] });
+  await writeFile(device.tokenFile, 'narrow-token', { mode: 0o600 });
+  await device.writeConfig({ ...ON, mqtt: { url } });
+  device.spawn();
+  await device.until((s) => stateOf(s) === 'failed', 'web is refused');
+  const { bad } = await doctor(device);
+  expect(bad.map(({ check, code }) => `${check} ${code}`)).toEqual(
+    expect.arrayContaining(['endpoint web NGROK_ACL_DENIED', 'broker topics SUBSCRIBE_DENIED']),
+  );
+  const denied = bad.filter(({ code }) => code === 'SUBSCRIBE_DENIED').map(({ message }) => message);
+  expect(denied.join(' ')).toContain('lk1/sandbox/d/device-1/cmd/+');
+  expect(denied.join(' ')).not.toContain('desired');
+}, 60_000);
+
+test('a client certificate that ends soon, and whoever opens TLS before the edge, are named', async () => {
+  const dir = await tempDir('lockkeeper-doctor-');
+  const ca = await createTestCa();
+  const own = await ca.issue({ cn: 'device-1', notAfter: new Date(Date.now() + 3 * 86_400_000) });
+  const server = await ca.issue({ cn: 'broker', ip: ['127.0.0.1'] });
+  const caFile = await place(dir, 'ca.pem', ca.cert);
+  const broker = await startMosquitto({
+    tls: {
+      certFile: await place(dir, 'broker.pem', server.cert),
+      keyFile: await place(dir, 'broker.key', server.key),
+      clientCaFile: caFile,
+    },
+  });
+  const device = await startDevice({ start: false });
+  await device.writeConfig({
+    ...ON,
+    mqtt: {
+      url: broker.url,
+      caFile,
+      certFile: await place(dir, 'device.pem', own.cert),
+      keyFile: await place(dir, 'device.key', own.key),
+    },
+    // Not the authority of this edge: so a proxy looks that shows a certificate of its own.
+    ngrok: { authtokenFile: device.tokenFile, serverAddr: device.sandbox.line.edge.addr, caFile },
+  });
+  const { findings } = await doctor(device);
+  expect(findings).toContainEqual(expect.objectContaining({ check: 'broker login', code: 'OK' }));
+  expect(findings).toContainEqual(
+    expect.objectContaining({ check: 'client certificate', code: 'CERT_ENDS_SOON' }),
+  );
+  expect(findings).toContainEqual(expect.objectContaining({ check: 'edge', code: 'TLS_INTERCEPTED' }));
+}, 60_000);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { LinkStatus } from '../../../src/daemon/ports.ts';
 import { judgeLink } from '../../../src/doctor/check-broker.ts';
+import { judgeService } from '../../../src/doctor/check-service.ts';
 import { judgeStatus } from '../../../src/doctor/doctor.ts';
 import { type HandshakeFacts, judgeHandshake } from '../../../src/doctor/judge-tls.ts';
 
@@ -91,4 +92,35 @@ test('the conditions of a running daemon are findings, each as severe as it says
     'warning UPSTREAM_DOWN',
     'error STORE_DEGRADED',
   ]);
+});
+
+test('an endpoint that stays shut is named with its reason, and what to do', () => {
+  const [, found] = judgeStatus({
+    conditions: [
+      { code: 'NGROK_ACL_DENIED', severity: 'error', message: 'The ACL does not cover it.', endpoint: 'ssh' },
+    ],
+  });
+  expect(found).toMatchObject({ check: 'endpoint ssh', severity: 'error', code: 'NGROK_ACL_DENIED' });
+  expect(found?.advice).toContain('ACL');
+});
+
+const unit = {
+  LoadState: 'loaded',
+  ActiveState: 'active',
+  SubState: 'running',
+  UnitFileState: 'enabled',
+  NRestarts: '0',
+  Result: 'success',
+};
+
+test.each([
+  [null, 'SKIPPED'],
+  [{ LoadState: 'not-found' }, 'SKIPPED'],
+  [unit, 'OK'],
+  [{ ...unit, ActiveState: 'failed', Result: 'exit-code' }, 'SERVICE_FAILED'],
+  [{ ...unit, ActiveState: 'inactive', SubState: 'dead' }, 'SERVICE_STOPPED'],
+  [{ ...unit, UnitFileState: 'disabled' }, 'SERVICE_DISABLED'],
+  [{ ...unit, NRestarts: '3' }, 'SERVICE_RESTARTS'],
+])('a service %o is %s', (facts, code) => {
+  expect(judgeService(facts).code).toBe(code);
 });
