@@ -193,7 +193,7 @@ export class CutDevice {
     this.#note(`${this.boundaries.length} ${what}`);
     while (this.#cuts[0]?.at === this.boundaries.length) {
       const cut = this.#cuts.shift();
-      if (cut !== undefined) this.#strike(life, cut);
+      if (cut !== undefined && !life.isOver) this.#strike(life, cut);
     }
     return life.isOver;
   }
