@@ -26,7 +26,7 @@ const FLAPPING_FLOOR_MS = 5000;
 const STORM_TAKEOVERS = 3;
 const STORM_MIN_MS = 60_000;
 const STORM_MAX_MS = 600_000;
-const HELD_MS = 30_000;
+const HELD_MS = 60_000;
 /**
  * Many brokers do not tell a take-over. A silent close that the very next connect gets over was one, or a restart in
  * just that moment; when our session is gone too, a restart is a little likelier.

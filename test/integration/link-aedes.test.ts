@@ -1,7 +1,8 @@
+/** The link on peers that are bent for one question each, most of them an aedes; brokers-aedes.test.ts asks what every broker is asked. */
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Aedes } from 'aedes';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { startAedes } from '../support/aedes.ts';
 import { freePort } from '../support/free-port.ts';
@@ -14,14 +15,6 @@ const DESIRED = 'lk1/acme/d/press-7/desired';
 const COMMANDS = 'lk1/acme/d/press-7/cmd/+';
 const PING = 'lk1/acme/d/press-7/cmd/ping';
 const GROUP = 'lk1/acme/g/lab/cmd/+';
-
-test('falls back to MQTT 3.1.1 at once and remembers it', async () => {
-  const { url } = await startAedes();
-  const world = startLink({ url });
-  await waitFor(() => world.link.status().state === 'connected');
-  expect(world.link.status().protocol).toBe(4);
-  expect(world.memory.get(url)).toMatchObject({ version: 4 });
-});
 
 test('speaks 3.1.1 from the first connect when it is remembered', async () => {
   const { url, connects } = await startAedes();
@@ -73,6 +66,24 @@ test('never changes the version over a refused password, and says what is wrong'
   await waitFor(() => versions.length >= 4);
   expect(new Set(versions)).toEqual(new Set([5]));
   expect(world.link.status().lastError).toMatchObject({ code: 'BROKER_AUTH_REFUSED' });
+});
+
+test('leaves a broker that takes a message and never acknowledges it', async () => {
+  const stub = await startTcpStub((socket, bytes) => {
+    if (bytes[0] === 0x10) socket.write(Buffer.from([0x20, 2, 0, 0]));
+    else if (bytes[0] === 0x82) socket.write(Buffer.from([0x90, 4, bytes[2] ?? 0, bytes[3] ?? 0, 1, 1]));
+  });
+  const world = startLink({ url: stub.url, protocol: '4' });
+  await waitFor(() => world.link.status().state === 'connected');
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const published = world.link.publish({ topic: 'lk1/acme/d/press-7/reported', payload: '{}', qos: 1 });
+  const outcome = expect(published).rejects.toMatchObject({ fault: { code: 'BROKER_NET', retryable: true } });
+  await vi.advanceTimersByTimeAsync(30_000);
+  await outcome;
+  expect(world.link.status().state).toBe('offline');
 });
 
 test('finds the filter on which a broker closes the connection, leaves it out and stays connected', async () => {
@@ -138,16 +149,6 @@ test('subscribes and unsubscribes on the standing link', async () => {
   expect(await unsubscribed).toEqual([GROUP]);
 });
 
-test('gets retained messages again when it asks for a refresh', async () => {
-  const { url } = await startAedes();
-  const cloud = await mqttPeer(url);
-  await cloud.publish(DESIRED, 'document 1', { retain: true });
-  const world = startLink({ url });
-  await waitFor(() => world.texts(DESIRED).length === 1);
-  await world.link.refresh(DESIRED);
-  await waitFor(() => world.texts(DESIRED).length === 2);
-});
-
 test('cuts ten megabytes on 3.1.1 to a little, and rests a minute after the third', async () => {
   const { url } = await startAedes();
   const world = startLink({ url, protocol: '4' }, { clock: fastClock(30) });
@@ -165,20 +166,6 @@ test('cuts ten megabytes on 3.1.1 to a little, and rests a minute after the thir
   await cloud.publish(PING, 'after');
   await waitFor(() => world.texts(PING).includes('after'));
   expect(world.messages).toHaveLength(4);
-});
-
-test('backs off and names a second client with the same id', async () => {
-  const { url } = await startAedes();
-  const world = startLink({ url, protocol: '4' }, { clock: fastClock(20) });
-  const isNamed = () => world.link.status().problems.some((p) => p.code === 'DUPLICATE_CLIENT');
-  for (let i = 0; !isNamed() && i < 10; i += 1) {
-    await waitFor(() => world.link.status().state === 'connected');
-    const { connects } = world.link.status();
-    await mqttPeer(url, { clientId: 'press-7' });
-    // On the fast clock the link may be back between two looks.
-    await waitFor(() => isNamed() || world.link.status().connects > connects);
-  }
-  expect(isNamed()).toBe(true);
 });
 
 test('ignores every proxy that the environment names', async () => {

@@ -41,7 +41,7 @@ const silent = { debug: () => undefined, info: () => undefined, warn: () => unde
 /** A started link with handlers that record; it is stopped when the test ends. */
 export const startLink = (
   config: Partial<MqttConfig> & Pick<MqttConfig, 'url'>,
-  options: Partial<Pick<LinkOptions, 'clientId' | 'clock' | 'spreadS'>> & {
+  options: Partial<Pick<LinkOptions, 'clientId' | 'clock' | 'spreadS' | 'role'>> & {
     readonly filters?: readonly string[];
     readonly handlers?: Partial<LinkHandlers>;
     readonly memory?: Map<string, ProtocolMemory>;
@@ -58,6 +58,7 @@ export const startLink = (
     clock: options.clock ?? systemClock,
     log: silent,
     ...(options.spreadS === undefined ? {} : { spreadS: options.spreadS }),
+    ...(options.role === undefined ? {} : { role: options.role }),
     protoMemory: {
       get: (url) => memory.get(url) ?? null,
       set: (url, value) => memory.set(url, value),

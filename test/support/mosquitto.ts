@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { adapt, docBlock } from './broker-docs.ts';
+import { type BrokerMaker, DEVICES, OPERATOR, PASSWORD } from './broker-rig.ts';
 import { freePort } from './free-port.ts';
 import { type Running, spawnProgram } from './spawn-node.ts';
 import { tempDir } from './temp-dir.ts';
@@ -33,14 +35,66 @@ export interface Mosquitto {
   start(): Promise<void>;
 }
 
+interface Process {
+  log(): string;
+  start(): Promise<void>;
+  stop(signal: NodeJS.Signals): Promise<void>;
+}
+
+const processOf = (configFile: string): Process => {
+  let running: Running | null = null;
+  return {
+    log: () => running?.stderr() ?? '',
+    start: async () => {
+      const started = spawnProgram(MOSQUITTO, ['-c', configFile], { autoKill: false });
+      running = started;
+      // Its listeners open one after the other: an answer on the first says nothing about the others.
+      await waitFor(() => / running$/m.test(started.stderr()), {
+        what: `mosquitto\n${started.stdout()}${started.stderr()}`,
+      });
+    },
+    stop: async (signal) => {
+      running?.kill(signal);
+      await running?.exit;
+      running = null;
+    },
+  };
+};
+
+/** Started by root it would otherwise become another user, who cannot read the test's files. */
+const OWN_USER = `user ${userInfo().username}`;
+
+/** With the documented settings: passwords, and rights by user name. */
+export const mosquitto: BrokerMaker = async (dir) => {
+  const port = await freePort();
+  const passwordFile = join(dir, 'passwords');
+  const aclFile = join(dir, 'acl');
+  const configFile = join(dir, 'mosquitto.conf');
+  const settings = adapt(await docBlock('brokers.md', 'mosquitto'), {
+    'listener 1883': `listener ${port} 127.0.0.1`,
+    '/etc/mosquitto/passwords': passwordFile,
+    '/etc/mosquitto/lockkeeper.acl': aclFile,
+    '/var/lib/mosquitto/': `${dir}/`,
+  });
+  await writeFile(configFile, `${OWN_USER}\nlog_dest stderr\nlog_type all\n${settings}`);
+  await writeFile(aclFile, await docBlock('install.md', 'mosquitto-acl'), { mode: 0o600 });
+  await writeFile(passwordFile, [OPERATOR, ...DEVICES].map((user) => `${user}:${PASSWORD}\n`).join(''), {
+    mode: 0o600,
+  });
+  const hashed = await spawnProgram('mosquitto_passwd', ['-U', passwordFile], { autoKill: false }).exit;
+  if (hashed.code !== 0) throw new Error(hashed.stderr);
+  const { log, start, stop } = processOf(configFile);
+  const crash = (): Promise<void> => stop('SIGKILL');
+  return { port, start, log, crash, end: crash };
+};
+
 /** Starts Debian's Mosquitto on a free loopback port; it ends with the test. */
 export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mosquitto> => {
   const dir = await tempDir('lockkeeper-mosquitto-');
   const port = await freePort();
   const { tls } = options;
-  // Started by root it would otherwise become another user, who cannot read the test's files.
   const lines = [
-    `user ${userInfo().username}`,
+    OWN_USER,
     `listener ${port} 127.0.0.1`,
     'log_dest stderr',
     'log_type all',
@@ -61,28 +115,15 @@ export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mo
   const configFile = join(dir, 'mosquitto.conf');
   await writeFile(configFile, `${[...lines, ...(options.extra ?? [])].join('\n')}\n`);
 
-  let running: Running | null = null;
-  const start = async (): Promise<void> => {
-    running = spawnProgram(MOSQUITTO, ['-c', configFile], { autoKill: false });
-    const started = running;
-    // Its listeners open one after the other: an answer on the first says nothing about the others.
-    await waitFor(() => / running$/m.test(started.stderr()), {
-      what: `mosquitto on port ${port}\n${started.stdout()}${started.stderr()}`,
-    });
-  };
-  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
-    running?.kill(signal);
-    await running?.exit;
-    running = null;
-  };
+  const { log, start, stop } = processOf(configFile);
   onTestFinished(() => stop('SIGKILL'));
   await start();
   const scheme = options.protocol === 'websockets' ? 'ws' : 'mqtt';
   return {
     port,
     url: `${scheme}${tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
-    log: () => running?.stderr() ?? '',
-    stop,
+    log,
+    stop: (signal = 'SIGTERM') => stop(signal),
     start,
   };
 };

@@ -4,6 +4,8 @@ import { onTestFinished } from 'vitest';
 export interface MqttPeer {
   readonly messages: { readonly topic: string; readonly text: string; readonly retain: boolean }[];
   publish(topic: string, payload: string | Buffer, options?: { readonly retain?: boolean }): Promise<void>;
+  /** Resolves when the connection is over, whoever ended it. */
+  readonly closed: Promise<void>;
   end(): Promise<void>;
 }
 
@@ -19,6 +21,9 @@ export const mqttPeer = async (
     messages.push({ topic, text: payload.toString('utf8'), retain: packet.retain }),
   );
   client.on('error', () => undefined);
+  const closed = new Promise<void>((resolve) => {
+    client.once('close', () => resolve());
+  });
   if (subscribe !== undefined) await client.subscribeAsync([subscribe].flat(), { qos: 1 });
   const end = async (): Promise<void> => {
     if (client.connected) await client.endAsync(true);
@@ -29,6 +34,7 @@ export const mqttPeer = async (
     publish: async (topic, payload, { retain = false } = {}) => {
       await client.publishAsync(topic, payload, { qos: 1, retain });
     },
+    closed,
     end,
   };
 };

@@ -1,0 +1,47 @@
+/** Real brokers for tests, each with the settings of docs/brokers.md: one operator, and devices with passwords of their own. */
+import { rm } from 'node:fs/promises';
+import { makeTempDir } from './temp-dir.ts';
+
+/** Ids of the devices that every broker knows; the documentation's device is the first. */
+export const DEVICES: readonly string[] = Array.from({ length: 16 }, (_, i) => `press-${i + 7}`);
+export const OPERATOR = 'operator';
+/** Everybody's at these brokers. */
+export const PASSWORD = 'the right one';
+
+/** A broker process, or several that are one broker. */
+export interface BrokerRun {
+  readonly port: number;
+  /** Starts it, the first time or again, with what it stored; resolves once clients are taken. */
+  start(): Promise<void>;
+  /** Ends it as a power cut would. */
+  crash(): Promise<void>;
+  /** What it told about itself since it was started last. */
+  log(): string;
+  /** Ends all that was started for it. */
+  end(): Promise<void>;
+}
+
+/** `dir` is empty, short and goes away with the broker. */
+export type BrokerMaker = (dir: string) => Promise<BrokerRun>;
+
+export interface BrokerRig extends BrokerRun {
+  /** With the operator's name and password in it. */
+  readonly operatorUrl: string;
+  readonly url: string;
+}
+
+/** Starts a broker outside of any single test; `end` it in `afterAll`. */
+export const startRig = async (make: BrokerMaker): Promise<BrokerRig> => {
+  const dir = await makeTempDir('lk-br-');
+  const run = await make(dir);
+  await run.start();
+  return {
+    ...run,
+    url: `mqtt://127.0.0.1:${run.port}`,
+    operatorUrl: `mqtt://${OPERATOR}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${run.port}`,
+    end: async () => {
+      await run.end();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+};
