@@ -6,6 +6,7 @@
  */
 import fc from 'fast-check';
 import {
+  BESIDE,
   boundariesOf,
   CUT_KINDS,
   cutAt,
@@ -45,8 +46,8 @@ for (let seed = 1; seed <= SWAP_SEEDS; seed++)
   }
 let boundaries = 0;
 for (const kind of SWAP_KINDS)
-  for (const withStop of [false, true]) {
-    const swap = { kind, withStop, seed: SEED };
+  for (const beside of BESIDE) {
+    const swap = { kind, beside, seed: SEED };
     const { length } = await boundariesOf(swap);
     boundaries += length;
     for (const cut of CUT_KINDS)

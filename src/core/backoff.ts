@@ -21,8 +21,11 @@ export const PROBE_GAP_MS = 500;
 export const laterDelayMs = (attempt: number, random01: number): number =>
   Math.min(30_000, 1000 * 2 ** Math.max(0, attempt - 1)) * (0.5 + random01 / 2);
 
-/** Tries soon after one another when the account has no session left: a dead one of ours may linger at the edge. */
-export const LIMIT_QUICK_WAITS_MS = [2000, 5000] as const;
+/**
+ * Tries soon after one another when the account has no session left: a dead one of ours may linger at the edge for as long
+ * as it waits for heartbeats.
+ */
+export const LIMIT_QUICK_WAITS_MS = [2000, 5000, 10_000, 15_000] as const;
 
 export interface SlowPolicy {
   readonly firstMs: number;

@@ -94,16 +94,19 @@ export class CutDevice {
   #readVault: () => VaultState | null = () => null;
   #seq = 0;
 
-  constructor(seed: number, endpoints: readonly { readonly name: string; readonly pooling: boolean }[]) {
+  constructor(
+    seed: number,
+    endpoints: readonly { readonly name: string; readonly pooling: boolean; readonly on?: boolean }[],
+  ) {
     this.time = modelTime(seed);
     this.edge = new ModelEdge(this.time);
-    this.#endpoints = endpoints.map(({ name, pooling }) => ({
+    this.#endpoints = endpoints.map(({ name, pooling, on = true }) => ({
       name,
       pooling,
       proto: 'http',
       upstream: 'hmi',
       url: `https://${name}.edge.test`,
-      on: true,
+      on,
       policy: '',
       binding: 'public',
       metadata: '',
@@ -121,6 +124,11 @@ export class CutDevice {
     this.boundaries.length = 0;
     this.#isCounting = true;
     this.#cuts = [...cuts].sort((a, b) => a.at - b.at);
+  }
+
+  /** Cuts that have not struck do not any more. */
+  disarm(): void {
+    this.#cuts = [];
   }
 
   /** Lives on until `isMet`, at most `ms`; false when it was not met. `look` is called after each moment. */
