@@ -35,6 +35,12 @@ describe.skipIf(inject('noDocker') !== '')('the package under systemd', () => {
       return pid === undefined ? [] : [{ pid: Number(pid), args }];
     });
   };
+  /** What `lockkeeper doctor` finds about the service. */
+  const serviceFinding = async (): Promise<unknown> => {
+    const { output } = await inside(machine, 'lockkeeper', 'doctor', '--json');
+    const { findings } = JSON.parse(output) as { readonly findings: readonly { readonly check: string }[] };
+    return findings.find(({ check }) => check === 'service');
+  };
   const signal = (pid: number, name: string): Promise<string> => sh(`kill -${name} ${pid}`);
   /** Waits until the device serves and its status looks right. */
   const until = async (look: (seen: StatusSeen) => boolean, what: string): Promise<StatusSeen> =>
@@ -118,6 +124,7 @@ describe.skipIf(inject('noDocker') !== '')('the package under systemd', () => {
     await waitFor(async () => (await property('StatusText')).includes('1 of 1 endpoints up'), {
       what: 'the line in systemctl status',
     });
+    expect(await serviceFinding()).toMatchObject({ code: 'OK' });
   });
 
   test('20 reloads under load: no request lost, no restart, each time a new supervisor over the same tunnels', async () => {
@@ -205,6 +212,7 @@ describe.skipIf(inject('noDocker') !== '')('the package under systemd', () => {
     const seen = await until(isUp, 'the endpoint is up');
     expect(seen.tunnels).toMatchObject([{ pid: tunnel?.pid }]);
     expect(new Set((await running()).map(({ pid }) => pid))).toEqual(new Set([seen.pid, tunnel?.pid]));
+    expect(await serviceFinding()).toMatchObject({ code: 'SERVICE_RESTARTS', severity: 'warning' });
   }, 180_000);
 
   test('a supervisor that hangs is killed by the watchdog, and no request notices', async () => {
