@@ -79,10 +79,14 @@ export const createStartStop = (options: StartStopOptions): StartStop => {
     if (isNoop) return succeeded({ noop: true });
     options.askedAgain(names);
     options.idleAnew(names);
+    const earlier = intent.overrides();
     const unsaved = saveFailed(await lay(overrides));
     if (unsaved !== null) {
-      // A lease that the next restart would forget could leave the endpoint open or shut against the result.
-      await intent.clearOverride(names);
+      // A lease that the next restart would forget could leave the endpoint open or shut against the result: what was
+      // asked for before is in force again.
+      const kept = earlier.filter((o) => names.includes(o.endpoint));
+      await intent.override(kept);
+      await intent.clearOverride(names.filter((name) => kept.every((o) => o.endpoint !== name)));
       options.wake();
       return unsaved;
     }

@@ -69,6 +69,14 @@ test.skipIf(reason !== null)(
 
     await disk.remount('ro');
     await checkOnBadDisk(device, 3, 'read-only');
+    // What was stopped stays so: a start that is refused opens nothing.
+    expect(await cloud.command('stop', { args: { ep: 'web' } })).toMatchObject({ status: 'succeeded' });
+    expect(await cloud.command('start', { args: { ep: 'web' } })).toMatchObject({
+      status: 'failed',
+      code: 'STORE_FAILED',
+    });
+    expect(stateOf(await device.status())).toBe('down');
+    expect((await device.visit()).status).toBe(404);
     await disk.remount('rw');
     await sound(device, 'the disk can be written again');
     expect(await cloud.rekey('token-3', 3)).toMatchObject({ status: 'succeeded', out: { gen: 3 } });

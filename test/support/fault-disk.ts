@@ -26,8 +26,8 @@ export interface SmallDisk {
 export const whyNoDisk = (): string | null => {
   const dir = mkdtempSync(join(tmpdir(), 'lockkeeper-mount-'));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', dir], { stdio: 'pipe' });
-    execFileSync('umount', [dir], { stdio: 'pipe' });
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', dir], { stdio: 'pipe' });
+    execFileSync('/bin/umount', [dir], { stdio: 'pipe' });
     return null;
   } catch (error) {
     return `mounting is not permitted here: ${error instanceof Error ? error.message : String(error)}`;
@@ -44,12 +44,12 @@ export const mountSmallDisk = async (device: Device): Promise<SmallDisk> => {
   const runDir = join(device.stateDir, 'run');
   const mounted: string[] = [];
   const mount = async (dir: string): Promise<void> => {
-    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', dir]);
+    await run('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', dir]);
     mounted.push(dir);
   };
   const unmountLast = async (): Promise<void> => {
     const dir = mounted.pop();
-    if (dir !== undefined) await run('umount', [dir]);
+    if (dir !== undefined) await run('/bin/umount', [dir]);
   };
   await mount(device.stateDir);
   onTestFinished(async () => {
@@ -81,7 +81,7 @@ export const mountSmallDisk = async (device: Device): Promise<SmallDisk> => {
     },
     makeRoom: () => rm(ballast),
     remount: async (how) => {
-      await run('mount', ['-o', `remount,${how}`, device.stateDir]);
+      await run('/bin/mount', ['-o', `remount,${how}`, device.stateDir]);
     },
     mountRunDir: async () => {
       await device.until((s) => s.session.state === 'connected', 'the session is up');
