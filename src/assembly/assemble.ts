@@ -1,6 +1,5 @@
 /** Makes a running daemon out of a configuration: every room is opened here and joined to the daemon's ports. */
 import { existsSync } from 'node:fs';
-import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { bindFromSpec, endpointFromConfig, endpointFromDocument } from '../config/endpoints.ts';
@@ -24,13 +23,15 @@ import { probeEdge } from '../tunnel/probe-edge.ts';
 import { createTunnels, defaultProcessEntry } from '../tunnel/tunnels.ts';
 import { checkLockFile, createLockFile } from '../vault/lock-file.ts';
 import { openOutboxFile } from '../vault/outbox-file.ts';
-import { readSecret } from '../vault/secret-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
 import { dialForCheck } from './dial-for-check.ts';
+import { createDiskWatch } from './disk-watch.ts';
 import { coreWarning } from './guard-memory.ts';
 import { statusLine } from './notify-watch.ts';
 import { createObservability } from './observability.ts';
 import { openState } from './open-state.ts';
+import { ownConditions } from './own-conditions.ts';
+import { createTokenFile } from './token-file.ts';
 import { openTrustKeeper } from './trust.ts';
 import { addressesNow, every } from './watchers.ts';
 import { windowState } from './window-state.ts';
@@ -38,15 +39,6 @@ import { windowState } from './window-state.ts';
 /** Written by systemd's time service once the clock is set. */
 const SYNCHRONISED = '/run/systemd/timesync/synchronized';
 const DISK_LOOK_MS = 5000;
-
-const VAULT_SEALED =
-  'The authtokens on disk are encrypted under another key: put it back and restart, or send a rekey; until then they are left as they are.';
-
-const mayWrite = (path: string): Promise<boolean> =>
-  access(path, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
 
 export interface Running {
   readonly log: Logger;
@@ -110,28 +102,13 @@ export const assemble = async (
     fileEndpoints.push(spec.value);
   }
 
-  let diskFault: Fault | null = dir.full;
-  let tokenFault: string | null = null;
   const extraConditions = (): readonly ConditionNow[] => [
-    ...(diskFault === null
-      ? []
-      : [{ code: 'STORE_DEGRADED', severity: 'error', message: diskFault.message } as const]),
-    ...(vault.isSealedAway()
-      ? [{ code: 'VAULT_SEALED', severity: 'error', message: VAULT_SEALED } as const]
-      : []),
-    ...(tokenFault === null
-      ? []
-      : [{ code: 'CONFIG_INVALID', severity: 'warning', message: tokenFault } as const]),
-    ...recovered.map(
-      ({ store, isLost }) =>
-        ({
-          code: isLost ? 'STATE_LOST' : 'SLOT_RECOVERED',
-          severity: isLost ? 'error' : 'warning',
-          message: isLost
-            ? `Every copy of the ${store} state was damaged; the files were set aside.`
-            : `One copy of the ${store} state was damaged; the other one is used.`,
-        }) as const,
-    ),
+    ...ownConditions({
+      diskFault: disk.fault(),
+      isVaultSealed: vault.isSealedAway(),
+      tokenFileProblem: tokenFile.problem(),
+      recovered,
+    }),
     ...checks.conditions(),
     ...shown.conditions(),
   ];
@@ -154,6 +131,23 @@ export const assemble = async (
           ? (config.upstreams[upstream.ref]?.check ?? null)
           : null,
       })),
+    changed: () => daemon.changed(),
+  });
+
+  const disk = createDiskWatch({
+    dir,
+    path: config.stateDir,
+    isDurable,
+    flush,
+    degraded: (f) => daemon.storeDegraded(f),
+    changed: () => daemon.changed(),
+  });
+  const tokenFile = createTokenFile({
+    path: config.ngrok.authtokenFile,
+    env,
+    log,
+    vault,
+    staged: () => daemon.seedStaged(),
     changed: () => daemon.changed(),
   });
 
@@ -229,22 +223,7 @@ export const assemble = async (
     extraConditions,
   });
 
-  // The token file seeds the first generation; another content later is a technician's new token.
-  let seenToken = '';
-  const readToken = async (): Promise<void> => {
-    if (config.ngrok.authtokenFile === '') return;
-    const secret = await readSecret(config.ngrok.authtokenFile, env);
-    const before = tokenFault;
-    tokenFault = secret.ok ? null : `ngrok.authtokenFile: ${secret.fault.message}`;
-    if (before !== tokenFault) daemon.changed();
-    if (!secret.ok || secret.value.text === seenToken) return;
-    const seeded = await vault.seed(secret.value.text);
-    if (!seeded.ok || seeded.value.kind === 'busy') return;
-    seenToken = secret.value.text;
-    if (secret.value.warning !== undefined) log.warn({}, secret.value.warning);
-    if (seeded.value.kind !== 'unchanged') daemon.seedStaged();
-  };
-  await readToken();
+  await tokenFile.read();
 
   const lockPath = config.lockFile === '' ? join(config.stateDir, 'lock') : config.lockFile;
   const unusable = await checkLockFile(lockPath);
@@ -268,7 +247,6 @@ export const assemble = async (
   if (!control.ok) return release(control.fault);
 
   let addresses = addressesNow();
-  const tokenStamp = { at: 0 };
   const stopLooking = [
     every(clock, async () => {
       daemon.setLocked(await lockFile.isLocked());
@@ -277,31 +255,13 @@ export const assemble = async (
         addresses = now;
         daemon.networkChanged();
       }
-      if (config.ngrok.authtokenFile !== '') {
-        const { mtimeMs } = await stat(config.ngrok.authtokenFile).catch(() => ({ mtimeMs: -1 }));
-        if (mtimeMs !== tokenStamp.at) {
-          tokenStamp.at = mtimeMs;
-          await readToken();
-        }
-      }
+      await tokenFile.look();
     }),
-    every(
-      clock,
-      async () => {
-        // Asking costs nothing; the probe that writes runs only while something is known to be wrong.
-        const before = diskFault;
-        const isFine = before === null && isDurable() && (await mayWrite(config.stateDir));
-        const writable = isFine ? ok(undefined) : await dir.writable();
-        diskFault = writable.ok ? null : writable.fault;
-        if (writable.ok && !isDurable()) await flush();
-        if (before === null && diskFault !== null) daemon.storeDegraded(diskFault);
-        if ((before === null) !== (diskFault === null)) daemon.changed();
-      },
-      DISK_LOOK_MS,
-    ),
+    every(clock, disk.look, DISK_LOOK_MS),
   ];
 
   await daemon.start();
+  const diskFault = disk.fault();
   if (diskFault !== null) daemon.storeDegraded(diskFault);
   stopLooking.push(checks.start());
   await shown.start();
