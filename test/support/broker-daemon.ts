@@ -1,4 +1,4 @@
-/** The whole daemon on a broker whose rights and passwords are those of docs/brokers.md. */
+/** The whole daemon on a broker of MQTT 3.1.1, with the rights of docs/brokers.md. */
 import { expect, onTestFinished } from 'vitest';
 import { type BrokerRig, DEVICES, PASSWORD } from './broker-rig.ts';
 import { type Cloud, connectCloud } from './cloud.ts';
@@ -18,11 +18,11 @@ export interface BrokerDaemon {
 const conditions = async (device: Device): Promise<readonly string[]> =>
   (await device.status()).conditions.map(({ code }) => code);
 
-const serve = async (device: Device, cloud: Cloud, protocol: 4 | 5): Promise<void> => {
+const serve = async (device: Device, cloud: Cloud): Promise<void> => {
   await cloud.desired(3, []);
   device.spawn();
   const first = await device.until((s) => s.link.state === 'connected', 'the link', 30_000);
-  expect(first.link.protocol).toBe(protocol);
+  expect(first.link.protocol).toBe(4);
   await waitFor(() => cloud.reported()?.applied === 3, { what: 'the stored document is applied' });
   expect(await cloud.command('ping')).toMatchObject({ status: 'succeeded' });
   expect(await cloud.command('start', { args: { ep: 'web', lease_s: 300 } })).toMatchObject({
@@ -35,14 +35,13 @@ const serve = async (device: Device, cloud: Cloud, protocol: 4 | 5): Promise<voi
 };
 
 /** Makes the device and its cloud; the daemon starts with `serve`. Everything ends with the test. */
-export const daemonOn = async (rig: BrokerRig, protocol: 'auto' | '4'): Promise<BrokerDaemon> => {
+export const daemonOn = async (rig: BrokerRig): Promise<BrokerDaemon> => {
   const [id = ''] = DEVICES;
   const device = await startDevice({ start: false });
   await device.writeConfig({
     device: { id, tenant: 'acme' },
     mqtt: {
       url: rig.url,
-      protocol,
       username: id,
       passwordFile: await place(device.dir, 'mqtt-password', `${PASSWORD}\n`),
     },
@@ -50,7 +49,7 @@ export const daemonOn = async (rig: BrokerRig, protocol: 'auto' | '4'): Promise<
   const cloud = await connectCloud({ url: rig.operatorUrl, tenant: 'acme', device: id });
   onTestFinished(() => cloud.end());
   return {
-    serve: () => serve(device, cloud, 4),
+    serve: () => serve(device, cloud),
     comeBack: async () => {
       expect((await device.visit()).status).toBe(200);
       await device.until((s) => s.link.state === 'connected', 'the link is back', 60_000);

@@ -30,6 +30,8 @@ export interface BrokerTraits {
   readonly storedByWildcard: Row<boolean>;
   /** Whether documents and sessions survive a kill -9 of the broker. */
   readonly survivesCrash: Row<boolean>;
+  /** Whether the whole daemon is tried on it in the same go. */
+  readonly daemon: Row<boolean>;
 }
 
 const usual = <T>(is: T): Row<T> => ({ is, because: 'as MQTT has it' });
@@ -48,6 +50,7 @@ export const MOSQUITTO: BrokerTraits = {
   storedCommand: { is: 'withheld', because: 'MQTT 5 lets the device say so' },
   storedByWildcard: usual(true),
   survivesCrash: { is: false, because: 'it writes its store at its end and every half hour' },
+  daemon: { is: false, because: 'daemon-mosquitto.test.ts does, in both versions of MQTT' },
 };
 
 export const NATS: BrokerTraits = {
@@ -61,6 +64,7 @@ export const NATS: BrokerTraits = {
   storedCommand: usual('marked'),
   storedByWildcard: usual(true),
   survivesCrash: usual(true),
+  daemon: { is: true, because: 'nothing else does' },
 };
 
 export const RABBITMQ: BrokerTraits = {
@@ -77,6 +81,7 @@ export const RABBITMQ: BrokerTraits = {
   storedCommand: { is: 'withheld', because: 'its store is not looked through for filters with a wildcard' },
   storedByWildcard: { is: false, because: 'its store is not looked through for filters with a wildcard' },
   survivesCrash: usual(true),
+  daemon: { is: true, because: 'nothing else does' },
 };
 
 export const AEDES: BrokerTraits = {
@@ -90,4 +95,5 @@ export const AEDES: BrokerTraits = {
   storedCommand: usual('marked'),
   storedByWildcard: usual(true),
   survivesCrash: { is: false, because: 'it keeps everything in memory' },
+  daemon: { is: false, because: 'every other test of the daemon has it for its broker' },
 };
