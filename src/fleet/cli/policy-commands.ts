@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { EXIT } from '../../core/errors.ts';
 import { type Finding, lintPolicy } from '../policy/lint.ts';
+import { lintCalls } from '../policy/lint-calls.ts';
 import { lintEndpoints } from '../policy/lint-endpoints.ts';
 import { PRESETS, type Preset, policyText, presetRules, withForward } from '../policy/preset.ts';
 import type { Cli } from './cli.ts';
@@ -22,6 +23,7 @@ interface LintOptions {
   readonly config?: readonly string[];
   readonly internal?: readonly string[];
   readonly cloud?: boolean;
+  readonly script?: readonly string[];
 }
 
 const lint = async (cli: Cli, file: string, options: LintOptions): Promise<number> => {
@@ -33,6 +35,13 @@ const lint = async (cli: Cli, file: string, options: LintOptions): Promise<numbe
     const read = await readDeviceFile(path);
     if (!read.ok) return out.fail(read.fault);
     devices.push(read.value);
+  }
+  const text = await readText(file);
+  const calls = text.ok ? [...lintCalls(text.value)] : [];
+  for (const path of options.script ?? []) {
+    const script = await readText(path);
+    if (!script.ok) return out.fail(script.fault);
+    calls.push(...lintCalls(script.value).map((finding) => ({ ...finding, at: `${path} ${finding.at}` })));
   }
   const isAsked = options.internal !== undefined || options.config !== undefined;
   const internalUrls = [
@@ -46,6 +55,7 @@ const lint = async (cli: Cli, file: string, options: LintOptions): Promise<numbe
       isCloud: options.cloud === true,
     }),
     ...devices.flatMap(({ endpoints, listen }) => lintEndpoints(endpoints, listen)),
+    ...calls,
   ]);
 };
 
@@ -100,6 +110,12 @@ export const addPolicyCommands = (program: Command, cli: Cli): void => {
     .option(
       '--config <file>',
       "a device's configuration: its endpoints are looked at, too; may be repeated",
+      list,
+      undefined,
+    )
+    .option(
+      '--script <file>',
+      "a script or a page: its calls of ngrok's APIs are looked at, too; may be repeated",
       list,
       undefined,
     )

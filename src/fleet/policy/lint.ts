@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { isRecord } from '../../protocol/strict-json.ts';
 import { ACTIONS, DOORS, GUARDS, TERMINATING } from './actions.ts';
+import { isWithoutVersion } from './lint-calls.ts';
 import type { Phase, PolicyAction, PolicyRule, PolicyText } from './policy-text.ts';
 
 export interface Finding {
@@ -19,7 +20,9 @@ export interface Finding {
     | 'WEAK_CHECK'
     | 'SECRET_IN_TEXT'
     | 'NO_END'
-    | 'LOCAL_API';
+    | 'LOCAL_API'
+    | 'AGENT_API_PATH'
+    | 'API_VERSION';
   readonly severity: 'error' | 'warning';
   /** Where: a rule's name or place, or a file's endpoint. */
   readonly at: string;
@@ -169,6 +172,11 @@ const details = (rule: PolicyRule, action: PolicyAction, context: LintContext, r
   if (type === 'forward-internal') {
     const problem = targetProblem(action, context.internalUrls);
     if (problem !== null) say('FORWARD_TARGET', 'error', problem);
+  }
+  if (type === 'http-request') {
+    const { url, headers } = config;
+    if (isWithoutVersion(url, isRecord(headers) ? Object.keys(headers) : []))
+      say('API_VERSION', 'error', "http-request calls ngrok's API without the header ngrok-version: 2.");
   }
   if (type === 'restrict-ips') {
     const allow = texts(config['allow']);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { lintPolicy } from '../../../src/fleet/policy/lint.ts';
+import { lintCalls } from '../../../src/fleet/policy/lint-calls.ts';
 import { lintEndpoints } from '../../../src/fleet/policy/lint-endpoints.ts';
 import { readPolicyText } from '../../../src/fleet/policy/policy-text.ts';
 import { PRESETS, policyText, presetRules, withForward } from '../../../src/fleet/policy/preset.ts';
@@ -229,3 +230,49 @@ test.each([...PRESETS])(
     expect(missing.ok).toBe(['oauth', 'rate-limit'].includes(name));
   },
 );
+
+describe("calls of ngrok's APIs", () => {
+  const calls = (text: string): readonly string[] => lintCalls(text).map(({ code, at }) => `${code} ${at}`);
+
+  test.each<[string, string, readonly string[]]>([
+    [
+      'no version',
+      'curl -H "Authorization: Bearer $KEY" https://api.ngrok.com/credentials',
+      ['API_VERSION line 1'],
+    ],
+    [
+      'no version over several lines',
+      'set -e\ncurl \\\n  -X POST \\\n  https://api.ngrok.com/service_users\n',
+      ['API_VERSION line 2'],
+    ],
+    ['a version', 'curl -H "ngrok-version: 2" https://api.ngrok.com/credentials', []],
+    ['a version on another line', 'curl https://api.ngrok.com/credentials \\\n  -H "Ngrok-Version: 2"', []],
+    [
+      'a version in another command',
+      'curl https://api.ngrok.com/a\ncurl -H "Ngrok-Version: 2" x',
+      ['API_VERSION line 1'],
+    ],
+    ['another host', 'curl https://api.ngrok.com.example/credentials https://example.com', []],
+    ['a word in a sentence', 'The base is https://api.ngrok.com; see below.', []],
+    ['a resource that is none', 'curl http://127.0.0.1:4040/api/tunnel', ['AGENT_API_PATH line 1']],
+    ['one with a name', 'GET /api/tunnel/web', ['AGENT_API_PATH line 1']],
+    [
+      'those that are there',
+      'GET /api/tunnels\nGET /api/tunnels/web\nGET /api/endpoints\nGET /api/tunnel_sessions',
+      [],
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(calls(text)).toEqual(expected);
+  });
+
+  test('in a policy', () => {
+    const call = (headers: object) =>
+      http(
+        IPS,
+        { type: 'http-request', config: { url: 'https://api.ngrok.com/credentials', headers } },
+        FORWARD,
+      );
+    expect(lint(call({ accept: 'application/json' }))).toEqual([`API_VERSION ${AT}`]);
+    expect(lint(call({ 'Ngrok-Version': '2' }))).toEqual([]);
+  });
+});
