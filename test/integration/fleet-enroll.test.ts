@@ -386,7 +386,7 @@ test('killed before or after any of its steps, it ends with one credential, and 
   expect(kills).toBeGreaterThan(60);
 });
 
-test('F19: a configuration that is mounted as a single file is named at once, and nothing is written', async () => {
+test('a configuration that is mounted as a single file is named at once, and nothing is written', async () => {
   const { operator, bundle } = await world();
   const box = await makeBox();
   const { code } = await operator.run([

@@ -18,7 +18,7 @@ const DEVICES = 60;
 const mostInAnyWindow = (times: readonly number[]): number =>
   Math.max(...times.map((at) => times.filter((t) => t >= at && t < at + WINDOW_MS).length));
 
-test('F22: beside another client that takes half of the limit a rotation ends well, and never sends more than the limit', async () => {
+test('beside another client that takes half of the limit a rotation ends well, and never sends more than the limit', async () => {
   const fleet = await startFleetWorld();
   onTestFinished(() => fleet.close());
   await fleet.enroll(DEVICES);

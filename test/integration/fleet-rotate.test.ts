@@ -89,7 +89,7 @@ test('rotates a site, and leaves the others alone; then the fleet, in waves', as
   expect(await flaws()).toEqual([]);
 });
 
-test('F24: a delete that fails leaves a device that is shown as not finished, and --resume ends it', async () => {
+test('a delete that fails leaves a device that is shown as not finished, and --resume ends it', async () => {
   const { enroll, rotate, flaw, operator, sandbox, swarm } = await world();
   const [device] = await enroll(1);
   if (device === undefined) throw new Error('no device');
