@@ -4,7 +4,7 @@
  *
  * node build.ts && node bench/rotate-scale.ts [DEVICES] [API-LIMIT-A-MINUTE, 0 for none] [BUNDLE]
  *
- * With a limit a second client eats half of it, as in the case from the field.
+ * With a limit a second client eats half of it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
