@@ -4,6 +4,7 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { emitLibrary } from '../../packaging/library.ts';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { REPO_DIR, runNode } from '../support/spawn-node.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -34,6 +35,8 @@ test('a backend of its own installs, compiles and runs against the two entries',
   const sandbox = await startSandbox();
   onTestFinished(() => sandbox.close());
   const dir = await tempDir('lockkeeper-backend-');
+  // What an earlier build left may be of older sources.
+  await emitLibrary();
   const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', dir, REPO_DIR];
   const { stdout } = await run('npm', pack, { cwd: dir });
   await run('tar', ['-xzf', join(dir, stdout.trim()), '-C', dir]);
