@@ -24,6 +24,8 @@ interface Endpoint {
   listener: Listener | null;
   url: string;
   endpointId: string;
+  /** Monotonic milliseconds of the bind answer. */
+  boundAt: number;
   isServing: boolean;
   isClosing: boolean;
 }
@@ -136,6 +138,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       listener: null,
       url: '',
       endpointId: '',
+      boundAt: 0,
       isServing: false,
       isClosing: false,
     };
@@ -179,6 +182,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
     }
     const listener = outcome.value;
     endpoint.listener = listener;
+    endpoint.boundAt = clock.now();
     endpoint.url = listener.url() ?? '';
     endpoint.endpointId = listener.id();
     if (endpoint.isClosing) {
@@ -190,8 +194,11 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
     clock.after(SETTLE_MS, () => serveWhenSettled(endpoint));
   };
 
-  const closeListener = async (endpoint: Endpoint): Promise<void> => {
+  const closeListener = async (endpoint: Endpoint, drainMs: number): Promise<void> => {
     if (endpoint.listener === null) return;
+    // Visitors who came with the bind answer are not with the relay yet: a close at once would cost them their answer.
+    const settledInMs = Math.min(endpoint.boundAt + SETTLE_MS - clock.now(), drainMs);
+    if (settledInMs > 0) await sleep(clock, settledInMs);
     const outcome = await within(clock, CLOSE_DEADLINE_MS, endpoint.listener.close());
     // The endpoint may still be routed to us: with its relay gone nobody gets through, and the process is to end.
     if (outcome.kind === 'expired') options.onUnresponsive();
@@ -207,7 +214,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
 
   const takeDown = async (endpoint: Endpoint, drainMs: number): Promise<readonly CutStreams[]> => {
     endpoint.isClosing = true;
-    await closeListener(endpoint);
+    await closeListener(endpoint, drainMs);
     const { name } = endpoint.spec;
     if (endpoints.get(name) === endpoint) endpoints.delete(name);
     emit({ type: 'closed', endpoint: name });
@@ -245,7 +252,7 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
       const until = clock.now() + deadlineMs;
       const all = [...endpoints.values()].filter(({ isClosing }) => !isClosing);
       for (const endpoint of all) endpoint.isClosing = true;
-      await Promise.all(all.map(closeListener));
+      await Promise.all(all.map((endpoint) => closeListener(endpoint, deadlineMs)));
       for (const { spec } of all) {
         endpoints.delete(spec.name);
         emit({ type: 'closed', endpoint: spec.name });
