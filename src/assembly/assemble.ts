@@ -161,6 +161,7 @@ export const assemble = async (
     tenant: config.device.tenant,
     device: config.device.id,
     drainMs: config.drain.deadlineS * 1000,
+    swapDeadlineMs: config.swap.deadlineS * 1000,
     defaultLeaseS: config.lease.defaultS,
     healthS: config.report.healthS,
     connEvents: config.report.connEvents,

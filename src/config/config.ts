@@ -77,6 +77,7 @@ export interface Config {
     readonly page: boolean;
     readonly metrics: boolean;
   };
+  readonly swap: { readonly deadlineS: number };
   readonly drain: { readonly deadlineS: number };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' };
 }

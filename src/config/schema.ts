@@ -123,6 +123,14 @@ export const configSchema = Type.Object(
       page: flag(true, 'Whether there is a status page.'),
       metrics: flag(true, 'Whether there is `/metrics`.'),
     }),
+    swap: section('Taking a new authtoken.', {
+      deadlineS: seconds(
+        60,
+        5,
+        60,
+        'How long a new authtoken may take to prove itself before the old one stays in use.',
+      ),
+    }),
     drain: section('Taking endpoints down.', {
       deadlineS: seconds(30, 0, 3600, 'Longest wait for requests in flight.'),
     }),

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { BindSpec, EndpointSpec } from '../core/endpoint.ts';
-import type { Fault, Result } from '../core/errors.ts';
+import { type Fault, ok, type Result } from '../core/errors.ts';
 import {
   afterNewRevision,
   liveOverrides,
@@ -23,9 +23,6 @@ import type { Keeper } from './keeper.ts';
 import type { Store, TokenVault, VaultState } from './ports.ts';
 import type { DesiredRecord, RuntimeRecord } from './records.ts';
 
-/** How long a staged token may take to prove itself. */
-const SWAP_DEADLINE_MS = 60_000;
-
 /** Weekly windows are looked at again after so long, whatever the clock said. */
 const WINDOW_LOOK_MS = 60_000;
 
@@ -34,6 +31,8 @@ const earlier = (a: number | null, b: number | null): number | null =>
 
 export interface IntentOptions {
   readonly clock: Clock;
+  /** How long a staged token may take to prove itself. */
+  readonly swapDeadlineMs: number;
   readonly fileEndpoints: readonly EndpointSpec[];
   /** Turns the document's endpoints into specs; one that cannot be is denied by name. */
   documentEndpoints(record: DesiredRecord): {
@@ -80,7 +79,7 @@ export interface Intent {
   /** A swap begins now: its deadline counts from here. */
   swapBegins(breakFirst: boolean): void;
   setStopping(): void;
-  /** Saves leases with the time they have left, so that a restart does not lengthen them. */
+  /** Saves leases with the time they have left and the document with its age, so that a restart lengthens nothing. */
   keepLeases(): Promise<Result<void>>;
 }
 
@@ -101,7 +100,7 @@ export const createIntent = (options: IntentOptions): Intent => {
   let isLocked = false;
   let isStopping = false;
   let epoch = 0;
-  let swapDeadlineAt = clock.now() + SWAP_DEADLINE_MS;
+  let swapDeadlineAt = clock.now() + options.swapDeadlineMs;
   let isBreakFirst = false;
   let fromDocument: ReturnType<IntentOptions['documentEndpoints']> = { specs: [], denied: new Map() };
   let documentAcceptedAt = 0;
@@ -112,8 +111,10 @@ export const createIntent = (options: IntentOptions): Intent => {
     const record = document.get();
     inForce = record;
     fromDocument = record === null ? { specs: [], denied: new Map() } : options.documentEndpoints(record);
-    // The same clamp as for leases: a clock that is behind must not lengthen a time-to-live without end.
-    const ageMs = record === null ? 0 : Math.max(0, clock.wall() - record.acceptedAtMs);
+    const kept = runtime.get().documentAge;
+    const keptMs = kept !== undefined && kept.digest === record?.digest ? kept.ms : 0;
+    // As for leases: a clock that is behind at every start must not lengthen a time-to-live without end.
+    const ageMs = record === null ? 0 : Math.max(keptMs, clock.wall() - record.acceptedAtMs);
     documentAcceptedAt = clock.now() - ageMs;
   };
   applyDocument();
@@ -235,14 +236,20 @@ export const createIntent = (options: IntentOptions): Intent => {
     },
     swapBegins: (breakFirst) => {
       isBreakFirst = breakFirst;
-      swapDeadlineAt = clock.now() + SWAP_DEADLINE_MS;
+      swapDeadlineAt = clock.now() + options.swapDeadlineMs;
     },
     setStopping: () => {
       isStopping = true;
     },
-    keepLeases: () =>
-      overrides.some((o) => o.endsAt !== null)
-        ? setOverrides(overrides)
-        : Promise.resolve({ ok: true, value: undefined }),
+    keepLeases: () => {
+      const isAgeing = inForce !== null && fromDocument.specs.some(({ ttlS }) => ttlS > 0);
+      if (!isAgeing && overrides.every((o) => o.endsAt === null)) return Promise.resolve(ok(undefined));
+      return runtime.update({
+        overrides: saveOverrides(overrides, clock.now(), clock.wall()),
+        ...(isAgeing && inForce !== null
+          ? { documentAge: { digest: inForce.digest, ms: Math.round(clock.now() - documentAcceptedAt) } }
+          : {}),
+      });
+    },
   };
 };

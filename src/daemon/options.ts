@@ -34,6 +34,8 @@ export interface DaemonOptions {
   readonly tenant: string;
   readonly device: string;
   readonly drainMs: number;
+  /** How long a staged authtoken may take to prove itself. */
+  readonly swapDeadlineMs: number;
   readonly defaultLeaseS: number;
   readonly healthS: number;
   /** Whether each visitor's connection is told, or only summaries, or nothing. */

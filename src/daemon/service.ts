@@ -53,6 +53,7 @@ export const createService = (options: DaemonOptions, told: Told): Service => {
 
   const intent = createIntent({
     clock,
+    swapDeadlineMs: options.swapDeadlineMs,
     fileEndpoints: options.fileEndpoints,
     documentEndpoints: (record) => documentEndpoints(record, options.documentEndpoint),
     resolve: options.resolve,

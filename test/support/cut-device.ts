@@ -292,6 +292,7 @@ export class CutDevice {
       tenant: TENANT,
       device: DEVICE,
       drainMs: DRAIN_MS,
+      swapDeadlineMs: 60_000,
       defaultLeaseS: 3600,
       healthS: 60,
       connEvents: 'off',
