@@ -34,7 +34,9 @@ export const createSwapMeter = (clock: Clock): SwapMeter => {
   let cut: CutStreams[] = [];
   let gapMs = 0;
   /** Endpoints that had a copy when the swap began, or got one since. */
-  const served = new Set<string>();
+  let served = new Set<string>();
+  /** Endpoints that had a copy at the last look: the first deed of a swap may be to take them down. */
+  let open = new Set<string>();
   const gapSince = new Map<string, number>();
 
   return {
@@ -44,11 +46,14 @@ export const createSwapMeter = (clock: Clock): SwapMeter => {
       drainMs = 0;
       cut = [];
       gapMs = 0;
-      served.clear();
+      served = new Set(open);
       gapSince.clear();
     },
     watch: (observed, wantedUp) => {
-      if (!isRunning) return;
+      if (!isRunning) {
+        open = new Set([...wantedUp].filter((name) => openCopies(observed, name) > 0));
+        return;
+      }
       const now = clock.now();
       for (const name of wantedUp) {
         const since = gapSince.get(name);
