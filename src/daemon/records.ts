@@ -25,6 +25,8 @@ export interface RuntimeRecord {
   readonly proto: Readonly<Record<string, { readonly version: 4 | 5; readonly sinceMs: number }>>;
   /** Digests of commands that crashed the daemon twice. */
   readonly poison: readonly string[];
+  /** How old the document of this digest was at least, in milliseconds: what its time-to-live has used up. */
+  readonly documentAge?: { readonly digest: string; readonly ms: number };
   /** Clock hours with traffic, by endpoint; absent in what older versions wrote. */
   readonly activeHours?: Readonly<Record<string, ActiveHours>>;
 }
@@ -56,6 +58,9 @@ const isOverride = (value: unknown): value is SavedOverride =>
 const isHours = (value: unknown): value is ActiveHours =>
   isRecord(value) && [value['month'], value['total'], value['lastHour']].every(Number.isSafeInteger);
 
+const isAge = (value: unknown): boolean =>
+  isRecord(value) && typeof value['digest'] === 'string' && Number.isSafeInteger(value['ms']);
+
 export const readRuntime = (value: unknown): RuntimeRecord | undefined => {
   if (!isRecord(value) || !Array.isArray(value['overrides']) || !value['overrides'].every(isOverride))
     return undefined;
@@ -63,7 +68,8 @@ export const readRuntime = (value: unknown): RuntimeRecord | undefined => {
   if (!isRecord(windows) || !Object.values(windows).every(isSeqWindow)) return undefined;
   if (typeof floorS !== 'number' || typeof parked !== 'boolean' || !isRecord(proto) || !Array.isArray(poison))
     return undefined;
-  const { activeHours = {} } = value;
+  const { activeHours = {}, documentAge } = value;
+  if (documentAge !== undefined && !isAge(documentAge)) return undefined;
   if (!isRecord(activeHours) || !Object.values(activeHours).every(isHours)) return undefined;
   return value as unknown as RuntimeRecord;
 };

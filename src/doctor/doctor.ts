@@ -156,7 +156,7 @@ export const examine = async (options: DoctorOptions): Promise<readonly Finding[
   return [
     fine('configuration', `${configFile} is valid`),
     ...warnings.map((text) =>
-      found('configuration', 'warning', 'CONFIG_WARNING', text, 'See docs/secrets.md.'),
+      found('configuration', 'warning', 'CONFIG_WARNING', text, 'See docs/keys.md.'),
     ),
     service,
     ...daemon,
