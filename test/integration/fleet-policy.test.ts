@@ -141,3 +141,41 @@ test('events are set up once, corrected when the wish changes, and no key is sho
   );
   expect(await setup()).toMatchObject({ subscription: 'update', add: 0 });
 });
+
+test('lint looks at the policy, the configurations of devices and runbooks, and ends with 1 only for errors', async () => {
+  const w = await world();
+  const policy = await w.file(
+    'guard.yml',
+    'on_http_request:\n  - actions:\n      - { type: restrict-ips, config: { allow: [192.0.2.0/24] } }\n      - { type: forward-internal, config: { url: "https://a.internal" } }\n',
+  );
+  const config = (upstream: string) =>
+    JSON.stringify({
+      upstreams: { hmi: { url: upstream } },
+      endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://a.internal' }],
+    });
+  const right = await w.file('right.json', config('http://192.168.7.2:80'));
+  const guessed = await w.file('guessed.json', config('http://192.168.7.2'));
+  const agentApi = await w.file('agent.json', config('http://127.0.0.1:4040'));
+  const good = await w.file(
+    'good.sh',
+    `curl -H 'Ngrok-Version: 2' -d '{"acl":["bind:a.internal"]}' https://api.ngrok.com/credentials\ncurl http://127.0.0.1:4040/api/endpoints\n`,
+  );
+  const bad = await w.file(
+    'bad.sh',
+    `curl -d '{"owner_id":"service_2x"}' https://api.ngrok.com/credentials\ncurl http://127.0.0.1:4040/api/tunnel\n`,
+  );
+  const lint = async (...args: string[]) => {
+    const { code, body } = await w.operator.json(['policy', 'lint', policy, ...args]);
+    return [code, (body['findings'] as { readonly code: string }[]).map((finding) => finding.code)];
+  };
+  expect(await lint('--config', right, '--script', good)).toEqual([0, []]);
+  expect(await lint('--config', guessed)).toEqual([0, ['UPSTREAM_PORT']]);
+  expect(await lint('--config', agentApi)).toEqual([1, ['LOCAL_API']]);
+  expect(await lint('--internal', 'https://b.internal')).toEqual([1, ['FORWARD_TARGET']]);
+  expect(await lint('--script', good, '--script', bad)).toEqual([
+    1,
+    ['API_VERSION', 'TOKEN_UNRESTRICTED', 'AGENT_API_PATH'],
+  ]);
+  const missing = await w.operator.run(['policy', 'lint', policy, '--script', `${good}.not`]);
+  expect([missing.code, missing.stderr.includes('good.sh.not cannot be read')]).toEqual([64, true]);
+});

@@ -22,7 +22,9 @@ export interface Finding {
     | 'NO_END'
     | 'LOCAL_API'
     | 'AGENT_API_PATH'
-    | 'API_VERSION';
+    | 'API_VERSION'
+    | 'TOKEN_UNRESTRICTED'
+    | 'UPSTREAM_PORT';
   readonly severity: 'error' | 'warning';
   /** Where: a rule's name or place, or a file's endpoint. */
   readonly at: string;

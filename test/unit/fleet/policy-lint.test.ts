@@ -231,6 +231,18 @@ test.each([...PRESETS])(
   },
 );
 
+test.each<[string, readonly string[]]>([
+  ['http://192.168.7.2', ['warning UPSTREAM_PORT']],
+  ['tcp://192.168.7.2', ['error UPSTREAM_PORT']],
+  ['192.168.7.2', ['error UPSTREAM_PORT']],
+  ['tcp://[::1]', ['error UPSTREAM_PORT']],
+  ['http://192.168.7.2:80', []],
+  ['https://[::1]:8443/path', []],
+])('the port of the upstream %s', (upstream, expected) => {
+  const endpoint = { name: 'web', url: 'https://a.internal', upstream, policy: '', binding: '' };
+  expect(lintEndpoints([endpoint], '').map(({ severity, code }) => `${severity} ${code}`)).toEqual(expected);
+});
+
 describe("calls of ngrok's APIs", () => {
   const calls = (text: string): readonly string[] => lintCalls(text).map(({ code, at }) => `${code} ${at}`);
 
@@ -259,6 +271,38 @@ describe("calls of ngrok's APIs", () => {
     [
       'those that are there',
       'GET /api/tunnels\nGET /api/tunnels/web\nGET /api/endpoints\nGET /api/tunnel_sessions',
+      [],
+    ],
+    [
+      'a credential that may do everything',
+      `curl -X POST -H "Ngrok-Version: 2" -d '{"owner_id":"service_2x"}' https://api.ngrok.com/credentials`,
+      ['TOKEN_UNRESTRICTED line 1'],
+    ],
+    [
+      'an empty list of rules, over several lines and by its older name',
+      `curl -H "Ngrok-Version: 2" \\\n  --data '{"acl":[]}' \\\n  https://api.ngrok.com/tunnel_credentials`,
+      ['TOKEN_UNRESTRICTED line 1'],
+    ],
+    ["the agent's command line", 'ngrok api credentials create', ['TOKEN_UNRESTRICTED line 1']],
+    [
+      'credentials that are held to something',
+      [
+        `curl -H "Ngrok-Version: 2" -d '{"acl":["bind:a.internal"]}' https://api.ngrok.com/credentials`,
+        'curl -H "Ngrok-Version: 2" -d @body.json https://api.ngrok.com/credentials',
+        'ngrok api credentials create --acl bind:a.internal',
+        'curl -H "Ngrok-Version: 2" https://api.ngrok.com/credentials',
+        `curl -H "Ngrok-Version: 2" -X PATCH -d '{"metadata":""}' https://api.ngrok.com/credentials/cr_2x`,
+      ].join('\n'),
+      [],
+    ],
+    [
+      'upstreams of the agent without port',
+      'endpoints:\n  - name: a\n    upstream:\n      protocol: http1\n      url: 192.168.7.2\n  - upstream:\n      url: "tcp://[::1]"\n',
+      ['UPSTREAM_PORT line 5', 'UPSTREAM_PORT line 7'],
+    ],
+    [
+      'upstreams of the agent with one, and URLs that are none',
+      'endpoints:\n  - upstream:\n      url: 192.168.7.2:80\n  - upstream:\n      url: 8080\n  - upstream:\n      protocol: http1\n    url: https://a.internal\n',
       [],
     ],
   ])('%s', (_, text, expected) => {
