@@ -16,7 +16,6 @@ import { machineFigures } from '../health/machine.ts';
 import { createUpstreamChecks } from '../health/upstream-check.ts';
 import { createLink } from '../link/link.ts';
 import { createLogger } from '../log/logger.ts';
-import { deviceFingerprint, publicDeviceKey } from '../protocol/device-key.ts';
 import { newBootNonce } from '../protocol/ids.ts';
 import { unsealToken } from '../protocol/seal.ts';
 import { probeEdge } from '../tunnel/probe-edge.ts';
@@ -24,6 +23,7 @@ import { createTunnels, defaultProcessEntry } from '../tunnel/tunnels.ts';
 import { checkLockFile, createLockFile } from '../vault/lock-file.ts';
 import { openOutboxFile } from '../vault/outbox-file.ts';
 import { asVaultPort } from '../vault/vault-port.ts';
+import { createDeviceIdentity } from './device-identity.ts';
 import { dialForCheck } from './dial-for-check.ts';
 import { createDiskWatch } from './disk-watch.ts';
 import { coreWarning } from './guard-memory.ts';
@@ -151,7 +151,7 @@ export const assemble = async (
     changed: () => daemon.changed(),
   });
 
-  const publicKey = publicDeviceKey(keys.current());
+  const identity = await createDeviceIdentity(config.device.id, keys);
   const daemon: Daemon = createDaemon({
     clock,
     log,
@@ -196,8 +196,7 @@ export const assemble = async (
     runtime,
     document,
     revFloor,
-    publicKey,
-    fingerprint: await deviceFingerprint(publicKey.x),
+    identity,
     keyLevel: keys.level,
     fileEndpoints,
     documentEndpoint: (endpoint) => endpointFromDocument(endpoint, config),
@@ -266,7 +265,10 @@ export const assemble = async (
   if (diskFault !== null) daemon.storeDegraded(diskFault);
   stopLooking.push(checks.start());
   await shown.start();
-  log.info({ version: VERSION, device: config.device.id, fingerprint: publicKey.kid }, 'lockkeeperd started');
+  log.info(
+    { version: VERSION, device: config.device.id, fingerprint: identity.fingerprint() },
+    'lockkeeperd started',
+  );
 
   const endLooking = async (): Promise<void> => {
     for (const stop of stopLooking) stop();

@@ -64,7 +64,7 @@ export const createCloud = (
       proto: link?.status().protocol ?? 5,
       clk: time().state,
       trust: options.trustMode,
-      enc: options.publicKey,
+      enc: options.identity.publicKey(),
       sigKids: sigKids(),
       ops: [...OPS],
       max: { pkt: 65_536, eps: 32 },
@@ -135,6 +135,11 @@ export const createCloud = (
     report: () => reporter.reportNow(),
     resync: async () => {
       await link?.refresh(deviceFilters(tenant, device, [])[0] ?? '').catch(() => undefined);
+    },
+    renewKey: async (sealed) => {
+      const renewed = await options.identity.renew(sealed, time().nowS);
+      if (renewed.ok) await reporter.reportNow();
+      return renewed;
     },
     replaceKeys: (set) => options.replaceKeys(set, time().nowS),
     cancel: (id) => intake.cancel(id),

@@ -4,6 +4,7 @@
  */
 import { type Fault, fault, type Result } from '../core/errors.ts';
 import type { Command } from '../protocol/command-schema.ts';
+import type { KeyProof } from './options.ts';
 import { createRekey, type RekeyOptions } from './rekey.ts';
 import { endedWith, type Outcome, succeeded } from './result-book.ts';
 import { createStartStop, START_DEADLINE_MS, type StartStop, type StartStopOptions } from './start-stop.ts';
@@ -21,6 +22,8 @@ export interface CommandOptions extends StartStopOptions, RekeyOptions {
   report(): Promise<void>;
   resync(): Promise<void>;
   replaceKeys(set: string): Promise<Result<{ readonly version: number }>>;
+  /** A new device key, and the proof that it is this device's. */
+  renewKey(sealed: string): Promise<Result<KeyProof>>;
   /** Ends a command that has not begun; false when there is none such. */
   cancel(id: string): boolean;
 }
@@ -115,6 +118,10 @@ export const createCommands = (options: CommandOptions): Commands => {
         return replaced.ok
           ? succeeded({ version: replaced.value.version })
           : endedWith('failed', replaced.fault);
+      }
+      case 'newkey': {
+        const renewed = await options.renewKey(command.args.sealed);
+        return renewed.ok ? succeeded({ ...renewed.value }) : endedWith('failed', renewed.fault);
       }
     }
   };

@@ -149,7 +149,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         link: cloud.link()?.status() ?? null,
         snapshot: snapshot(),
         conditions: reporter.conditions(),
-        fingerprint: options.fingerprint,
+        fingerprint: options.identity.fingerprint(),
         revisions: desiredIntake.revisions(),
         tunnels: options.tunnels.processes(),
         activeHours: activeHours(),

@@ -25,6 +25,21 @@ import type { DesiredRecord, RevFloor, RuntimeRecord } from './records.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { RecentEvent, StatusDocument } from './status.ts';
 
+/** The device's own key pair, as the cloud knows it. */
+export interface DeviceIdentity {
+  publicKey(): DevicePublicKey;
+  /** Of the public key, as people compare it. */
+  fingerprint(): string;
+  /** Takes a new pair for one who holds the old public key, and proves it to them. `sealed` is their challenge. */
+  renew(sealed: string, nowS: number): Promise<Result<KeyProof>>;
+}
+
+export interface KeyProof {
+  readonly kid: string;
+  readonly x: string;
+  readonly proof: string;
+}
+
 export interface DaemonOptions {
   readonly clock: Clock;
   readonly log: Log;
@@ -51,8 +66,7 @@ export interface DaemonOptions {
   readonly runtime: Keeper<RuntimeRecord>;
   readonly document: Store<DesiredRecord | null>;
   readonly revFloor: Store<RevFloor>;
-  readonly publicKey: DevicePublicKey;
-  readonly fingerprint: string;
+  readonly identity: DeviceIdentity;
   readonly keyLevel: 'host' | 'file';
   readonly fileEndpoints: readonly EndpointSpec[];
   documentEndpoint(endpoint: DesiredRecord['document']['endpoints'][number]): Result<EndpointSpec>;

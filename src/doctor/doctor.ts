@@ -155,9 +155,7 @@ export const examine = async (options: DoctorOptions): Promise<readonly Finding[
   ]);
   return [
     fine('configuration', `${configFile} is valid`),
-    ...warnings.map((text) =>
-      found('configuration', 'warning', 'CONFIG_WARNING', text, 'See docs/keys.md.'),
-    ),
+    ...warnings.map((text) => found('configuration', 'warning', 'CONFIG_WARNING', text, 'See docs/keys.md.')),
     service,
     ...daemon,
     checkClock(clock),

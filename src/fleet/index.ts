@@ -57,6 +57,7 @@ export { presetRules, withForward } from './policy/preset.ts';
 export { loadProfile, type Profile, type ProfileOverrides } from './profile.ts';
 export { parseDesired, readDesired, readHello, readReported, type StoredDesired } from './read-device.ts';
 export { prepareRekey, type RekeyArguments, type RekeyOptions } from './rekey.ts';
+export { type RenewKeyOptions, renewDeviceKey } from './renew-key.ts';
 export { type Revoked, type RevokeOptions, type RevokePorts, revokeDevice } from './revoke.ts';
 export { openRevokeNote } from './revoke-note.ts';
 export { type DeviceFacts, type Goal, nextStep, type Step } from './rotation/next-step.ts';

@@ -20,6 +20,7 @@ export const OPS = [
   'cancel',
   'resync',
   'keys',
+  'newkey',
 ] as const;
 export type Op = (typeof OPS)[number];
 
@@ -37,14 +38,17 @@ const startArgsSchema = Type.Object(
   CLOSED,
 );
 
+/** Compact JWE, sealed to the device's key. */
+const sealedSchema = Type.String({
+  minLength: 200,
+  maxLength: 2048,
+  pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]*){4}$',
+});
+
 const rekeyArgsSchema = Type.Object(
   {
     gen: revSchema,
-    sealed: Type.String({
-      minLength: 200,
-      maxLength: 2048,
-      pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]*){4}$',
-    }),
+    sealed: sealedSchema,
     mode: Type.Optional(Type.Enum(['overlap', 'break-first'])),
   },
   CLOSED,
@@ -58,6 +62,8 @@ const keysArgsSchema = Type.Object(
   },
   CLOSED,
 );
+
+const newkeyArgsSchema = Type.Object({ sealed: sealedSchema }, CLOSED);
 
 const argsOf = (ops: readonly Op[], args: object, more: object = {}): object => ({
   if: { properties: { op: { enum: ops } } },
@@ -84,6 +90,7 @@ const baseSchema = Type.Object(
       argsOf(['rekey'], rekeyArgsSchema, { to: { pattern: '^d:' } }),
       argsOf(['cancel'], cancelArgsSchema),
       argsOf(['keys'], keysArgsSchema),
+      argsOf(['newkey'], newkeyArgsSchema, { to: { pattern: '^d:' } }),
     ],
   },
 );
@@ -97,6 +104,7 @@ export type StartArgs = Static<typeof startArgsSchema>;
 export type RekeyArgs = Static<typeof rekeyArgsSchema>;
 export type CancelArgs = Static<typeof cancelArgsSchema>;
 export type KeysArgs = Static<typeof keysArgsSchema>;
+export type NewkeyArgs = Static<typeof newkeyArgsSchema>;
 
 /** A command as it passed the schema, told apart by `op`. */
 export type Command = CommandBase &
@@ -109,6 +117,7 @@ export type Command = CommandBase &
     | { readonly op: 'rekey'; readonly args: RekeyArgs }
     | { readonly op: 'cancel'; readonly args: CancelArgs }
     | { readonly op: 'keys'; readonly args: KeysArgs }
+    | { readonly op: 'newkey'; readonly args: NewkeyArgs }
   );
 
 /** Longest life of a command, `exp - iat`, in seconds: an hour, a day for `rekey`. Checked by code, not by the schema. */

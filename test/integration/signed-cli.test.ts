@@ -1,7 +1,9 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { connectAsync } from 'mqtt';
+import { expect, onTestFinished, test } from 'vitest';
 import { bodyOf, DEVICE_ID, startSignedDevice } from '../support/signed-world.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const SECOND = 'second-token-of-the-signed-device-0123456789';
 
@@ -94,3 +96,71 @@ test("a device's key that is not the pinned one gets no token, until somebody at
   expect((await operator.run(rekey)).code).toBe(0);
   expect((await device.status()).credential.generation).toBe(2);
 }, 240_000);
+
+test('the device takes a new key without a visit, proves it with the old one, and tokens go to it from then on', async () => {
+  const { device, operator } = await startSignedDevice();
+  const renew = () => operator.json(['device', 'renew-key', DEVICE_ID]);
+  const pinned = async (): Promise<string> =>
+    JSON.stringify((await operator.json(['device', 'show', DEVICE_ID])).body);
+  const [record] = (await readdir(join(operator.dir, 'devices'))).filter((name) =>
+    name.startsWith(DEVICE_ID),
+  );
+  const recordFile = join(operator.dir, 'devices', record ?? '');
+  const before = await readFile(recordFile, 'utf8');
+
+  const first = await renew();
+  expect(first).toMatchObject({ code: 0, body: { device: DEVICE_ID, kid: expect.any(String) } });
+  const { x } = first.body as { readonly x: string };
+  expect(before).not.toContain(x);
+  expect(await pinned()).toContain(x);
+  await waitFor(() => JSON.stringify(device.cloud.hello()?.['enc']).includes(x), {
+    what: 'the new key in hello',
+  });
+
+  await device.fault({ op: 'token', authtoken: SECOND });
+  const tokenFile = join(operator.dir, 'token');
+  await writeFile(tokenFile, SECOND, { mode: 0o600 });
+  const rekeyed = await operator.json(['send', DEVICE_ID, 'rekey', '--token-file', tokenFile]);
+  expect(rekeyed).toMatchObject({ code: 0, body: { status: 'succeeded', out: { gen: 2 } } });
+
+  // The answer was lost, and another operator still has the old pin: the device tells its key, and keeps it.
+  await writeFile(recordFile, before);
+  expect((await operator.json(['send', DEVICE_ID, 'rekey', '--token-file', tokenFile])).code).toBe(1);
+  expect(await renew()).toMatchObject({ code: 0, body: { x } });
+  await device.kill('SIGKILL');
+  await device.start();
+  expect(await pinned()).toContain(x);
+  const second = await renew();
+  expect(second.code).toBe(0);
+  expect((second.body as { readonly x: string }).x).not.toBe(x);
+}, 240_000);
+
+test('whoever answers in the place of the device, and cannot open what is sealed to its key, gets no pin', async () => {
+  const { device, operator } = await startSignedDevice({ start: false });
+  const before = await operator.json(['device', 'show', DEVICE_ID]);
+  const impostor = { kid: 'dev', x: Buffer.alloc(32, 7).toString('base64url'), proof: 'A'.repeat(43) };
+  const client = await connectAsync(device.sandbox.line.broker.url, { protocolVersion: 4 });
+  onTestFinished(() => client.endAsync(true));
+  client.on('message', (_topic, payload) => {
+    const [, content = ''] = payload.toString().split('.');
+    const { id } = JSON.parse(Buffer.from(content, 'base64url').toString()) as { readonly id: string };
+    const result = {
+      v: 1,
+      id,
+      op: 'newkey',
+      status: 'succeeded',
+      n: 1,
+      ts: 1,
+      boot: '0'.repeat(16),
+      out: impostor,
+    };
+    client.publish(device.cloud.topic(`res/${id}`), JSON.stringify(result), { qos: 1 });
+  });
+  await client.subscribeAsync(device.cloud.topic('cmd/newkey'), { qos: 1 });
+  const { code, stderr } = await operator.run(['device', 'renew-key', DEVICE_ID]);
+  expect(code).toBe(1);
+  expect(stderr).toContain('PIN_MISMATCH');
+  const after = await operator.json(['device', 'show', DEVICE_ID]);
+  expect(before.body['pin']).toBeDefined();
+  expect(after.body['pin']).toEqual(before.body['pin']);
+}, 60_000);

@@ -306,8 +306,11 @@ export class CutDevice {
       runtime: createKeeper(runtime),
       document,
       revFloor,
-      publicKey: { kty: 'OKP', crv: 'X25519', kid: 'device', x: 'x'.repeat(43) },
-      fingerprint: 'fingerprint',
+      identity: {
+        publicKey: () => ({ kty: 'OKP', crv: 'X25519', kid: 'device', x: 'x'.repeat(43) }),
+        fingerprint: () => 'fingerprint',
+        renew: () => Promise.resolve(failed(fault('BAD_ARGS', 'No keys here.', false))),
+      },
       keyLevel: 'file',
       fileEndpoints: this.#endpoints,
       documentEndpoint: () => failed(fault('BAD_ARGS', 'No documents here.', false)),

@@ -2,14 +2,16 @@
 import type { Command } from 'commander';
 import { EXIT, fault } from '../../core/errors.ts';
 import { deviceFingerprint } from '../../protocol/device-key.ts';
-import { openDeviceBook, type PinnedKey } from '../device-book.ts';
+import { openDeviceBook, type PinnedKey, takeSeq } from '../device-book.ts';
 import { keyFromHello, pinDevice, readDeviceKeyFile } from '../pin-device.ts';
 import { readHello } from '../read-device.ts';
+import { renewDeviceKey } from '../renew-key.ts';
 import type { Cli } from './cli.ts';
 import {
   deviceArgument,
   type FleetOptions,
   profileOf,
+  signerOf,
   withFleetLink,
   withFleetOptions,
 } from './fleet-options.ts';
@@ -67,6 +69,32 @@ export const addDeviceCommands = (program: Command, cli: Cli): void => {
         });
       }),
     );
+
+  withFleetOptions(
+    device
+      .command('renew-key')
+      .description('have the device make a new key, which it proves with the pinned one, and pin that')
+      .argument('<device>', 'device id', deviceArgument),
+  ).action(
+    cli.action(async (id: string, options: FleetOptions) => {
+      const out = cli.output(options);
+      const profile = await profileOf(cli, options);
+      if (!profile.ok) return out.fail(profile.fault);
+      const signer = await signerOf(profile.value);
+      if (!signer.ok) return out.fail(signer.fault);
+      const book = openDeviceBook(profile.value.devicesDir);
+      const timeoutS = options.timeout ?? 60;
+      return withFleetLink(profile.value, out, timeoutS, async (link) => {
+        const renewed = await renewDeviceKey(link, book, {
+          device: id,
+          signer: signer.value,
+          nextSeq: () => takeSeq(book, id, signer.value?.kid ?? 'broker', cli.clock.wall()),
+          timeoutS,
+        });
+        return renewed.ok ? print(out, id, renewed.value) : out.fail(renewed.fault);
+      });
+    }),
+  );
 
   device
     .command('show')

@@ -47,6 +47,7 @@ export const samples: readonly (readonly [
   ['command', command('cancel', { id: ID })],
   ['command', command('resync')],
   ['command', command('keys', { set: 'aaaa.bbbb.cccc' })],
+  ['command', command('newkey', { sealed: SEALED })],
   [
     'desired',
     {

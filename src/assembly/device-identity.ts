@@ -1,0 +1,32 @@
+/** The device's key pair in use: what it shows of itself, and how it takes another one without a visit. */
+import { ok, type Result } from '../core/errors.ts';
+import type { DeviceIdentity, KeyProof } from '../daemon/options.ts';
+import { deviceFingerprint, publicDeviceKey } from '../protocol/device-key.ts';
+import { openChallenge, proveKey } from '../protocol/key-proof.ts';
+import type { DeviceKeys } from '../vault/device-keys.ts';
+
+export const createDeviceIdentity = async (device: string, keys: DeviceKeys): Promise<DeviceIdentity> => {
+  let fingerprint = await deviceFingerprint(keys.current().x);
+
+  const prove = async (secret: string): Promise<Result<KeyProof>> => {
+    const { kid, x } = publicDeviceKey(keys.current());
+    return ok({ kid, x, proof: await proveKey(secret, device, { kid, x }) });
+  };
+
+  return {
+    publicKey: () => publicDeviceKey(keys.current()),
+    fingerprint: () => fingerprint,
+    renew: async (sealed, nowS) => {
+      const secret = await openChallenge(sealed, [keys.current()], device);
+      if (!secret.ok) {
+        // Sealed to the key before: an earlier answer was lost, and its sender must learn which key is in use.
+        const late = await openChallenge(sealed, keys.openers(nowS), device);
+        return late.ok ? prove(late.value) : late;
+      }
+      const renewed = await keys.rotate(nowS);
+      if (!renewed.ok) return renewed;
+      fingerprint = await deviceFingerprint(keys.current().x);
+      return prove(secret.value);
+    },
+  };
+};
