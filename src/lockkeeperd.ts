@@ -7,7 +7,6 @@ import { beginAnew, handOverTo, isContainerMain, TAKE_OVER_FLAG, takeOver } from
 import { initDevice } from './assembly/init-device.ts';
 import { openNotifier } from './assembly/notify.ts';
 import { feedWatchdog } from './assembly/notify-watch.ts';
-import { trimMemoryOnce } from './assembly/trim-memory.ts';
 import { reload } from './assembly/unit-reload.ts';
 import { sweep } from './assembly/unit-sweep.ts';
 import { checkConfig, loadConfigHere } from './config/main-check.ts';
@@ -15,6 +14,7 @@ import { ignoreProxies } from './config/proxy-variables.ts';
 import { systemClock } from './core/clock.ts';
 import { EXIT, type Fault } from './core/errors.ts';
 import { VERSION } from './core/version.ts';
+import { trimMemory } from './tunnel/trim-memory.ts';
 
 const exitCodeOf = (f: Fault): number =>
   f.code === 'CONFIG_INVALID' ? EXIT.config : f.code === 'STORE_FAILED' ? EXIT.stateDir : EXIT.internal;
@@ -43,7 +43,8 @@ const run = async (file: string, isSuccessor: boolean): Promise<void> => {
   const started = await assemble(loaded.value, process.env);
   if (!started.ok) return giveUp([started.fault.message], exitCodeOf(started.fault));
   const { log, stop, handOver } = started.value;
-  trimMemoryOnce(clock);
+  // No visitor's traffic passes here.
+  trimMemory(clock, () => true);
 
   let leaving: 'no' | 'stop' | 'hand-over' = 'no';
   let isStopDue = false;

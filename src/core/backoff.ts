@@ -25,7 +25,7 @@ export const laterDelayMs = (attempt: number, random01: number): number =>
  * Tries soon after one another when the account has no session left: a dead one of ours may linger at the edge for as long
  * as it waits for heartbeats.
  */
-export const LIMIT_QUICK_WAITS_MS = [2000, 5000, 10_000, 15_000] as const;
+export const LIMIT_QUICK_WAITS_MS = [2000, 5000, 10_000, 15_000, 20_000] as const;
 
 export interface SlowPolicy {
   readonly firstMs: number;

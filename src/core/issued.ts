@@ -1,6 +1,7 @@
 /** An action that is under way, as observed state remembers it. */
 import type { Action } from './action.ts';
 import { editEndpoint, editTunnel } from './edit-observed.ts';
+import { isEndpointLimit } from './ngrok-codes.ts';
 import type { Observed, TunnelView } from './observed.ts';
 import type { TunnelId } from './tunnel-event.ts';
 
@@ -43,9 +44,11 @@ export const issued = (o: Observed, a: Action, id: TunnelId, generation: number,
       return editTunnel(o, a.tunnel, (t) => ({ ...t, phase: 'dying' }));
     case 'probe':
       return { ...o, dial: { ...o.dial, probing: true, probedAt: now } };
+    // Once there is room it is asked for anew.
+    case 'break-first':
+      return { ...o, bindRefusals: o.bindRefusals.filter((r) => !isEndpointLimit(r.fault.ngrokCode)) };
     case 'commit':
     case 'rollback':
-    case 'break-first':
     case 'finish-swap':
     case 'fall-back':
       return o;

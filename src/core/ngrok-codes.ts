@@ -92,6 +92,10 @@ export const isKnownNgrok = (ngrokCode: string): boolean => byNumber(numberOf(ng
 export const isSessionLimit = (ngrokCode: string | undefined): boolean =>
   ngrokCode !== undefined && [108, 348].includes(numberOf(ngrokCode));
 
+/** The account, or the address, has room for no further endpoint, and one of ours may be what fills it. */
+export const isEndpointLimit = (ngrokCode: string | undefined): boolean =>
+  ngrokCode !== undefined && [324, 350, 18021].includes(numberOf(ngrokCode));
+
 /** Classifies `ERR_NGROK_107` (or `107`). Unknown codes are `NGROK_NET`, class `R`. */
 export const classifyNgrok = (ngrokCode: string): NgrokVerdict => {
   const row = byNumber(numberOf(ngrokCode));

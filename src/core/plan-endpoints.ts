@@ -4,15 +4,21 @@ import type { Observed, TunnelView } from './observed.ts';
 import type { Collector } from './plan-collector.ts';
 import { isDiscarded, isOpenOn, isServing, type Roles, refusalFor, stagedSwap } from './plan-roles.ts';
 
+/** Another tunnel than `target` has an endpoint, as far as we know. */
+const isAnythingOpen = (o: Observed, target: TunnelView): boolean =>
+  o.tunnels.some((t) => t !== target && Object.keys(t.endpoints).length > 0);
+
 /**
  * The tunnels that are to hold everything wanted. Beside the target that is the one which a staged token would take
  * over from: so a swap that is rolled back lacks nothing, and what the old token may open is known.
  */
-const carriersOf = (d: Desired, roles: Roles): readonly TunnelView[] => {
+const carriersOf = (d: Desired, o: Observed, roles: Roles): readonly TunnelView[] => {
   const { target, others } = roles;
   const able = others.filter((t) => t.phase === 'connected' && !isDiscarded(d, t));
   if (target?.phase !== 'connected') return able.slice(-1);
   const swap = stagedSwap(d);
+  // What the old session has open may be what there is no room beside.
+  if (swap?.breakFirst === true && isAnythingOpen(o, target)) return [];
   const incumbent = swap === null || swap.breakFirst ? undefined : able.findLast((t) => t.slot === d.current);
   return incumbent === undefined ? [target] : [incumbent, target];
 };
@@ -76,7 +82,7 @@ const isFreeFor = (
 
 /** Takes down what is unwanted and opens what is missing. */
 export const planEndpoints = (d: Desired, o: Observed, roles: Roles, c: Collector): void => {
-  const carriers = carriersOf(d, roles);
+  const carriers = carriersOf(d, o, roles);
   const { target, others } = roles;
   for (const t of target === undefined ? others : [...others, target])
     planUnwanted(d, t, carriers.includes(t), c);

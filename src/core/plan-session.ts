@@ -46,13 +46,15 @@ const planProbeBeside = (o: Observed, starting: TunnelView, c: Collector): void 
     c.act({ kind: 'probe', depth: 'tls' });
 };
 
+/** A swap that cannot have both sessions ends the old one, also when the new one is there and only lacks endpoints. */
+export const planBreak = (d: Desired, roles: Roles, c: Collector): void => {
+  if (stagedSwap(d)?.breakFirst === true) for (const t of roles.others) endTunnel(t, true, c);
+};
+
 /** Makes room for the session that is wanted, where the account allows only one. True while it is being made. */
 const planRoom = (d: Desired, o: Observed, roles: Roles, c: Collector): boolean => {
   const swap = stagedSwap(d);
-  if (swap?.breakFirst === true) {
-    for (const t of roles.others) endTunnel(t, true, c);
-    return o.tunnels.length > 0;
-  }
+  if (swap?.breakFirst === true) return o.tunnels.length > 0;
   const limit = limitOf(o, roles.slot);
   if (swap !== null || limit === undefined || limit.attempt < LIMIT_TRIES) return false;
   for (const t of roles.others) endTunnel(t, true, c);

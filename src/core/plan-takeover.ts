@@ -1,6 +1,7 @@
 /** Whether the target may take over, and what follows: a commit, a rollback, or the drain of those before it. */
 import type { Desired } from './desired.ts';
 import type { Fault } from './errors.ts';
+import { isEndpointLimit } from './ngrok-codes.ts';
 import type { BindRefusal, Observed, TunnelView } from './observed.ts';
 import type { Collector } from './plan-collector.ts';
 import { isDiscarded, isOldHopeless, isServing, type Roles, refusalFor, stagedSwap } from './plan-roles.ts';
@@ -8,16 +9,20 @@ import { endTunnel } from './plan-session.ts';
 
 type Readiness =
   | { readonly state: 'ready' | 'waiting' }
-  | { readonly state: 'refused'; readonly fault: Fault };
+  /** `crowded`: refused for want of room that the old session takes. */
+  | { readonly state: 'refused' | 'crowded'; readonly fault: Fault };
 
 const READY: Readiness = { state: 'ready' };
 const WAITING: Readiness = { state: 'waiting' };
 
 /** A refusal by a staged token counts against it unless the old one is refused the same, or could not serve anyway. */
-const judgeStaged = (d: Desired, o: Observed, refusal: BindRefusal): Readiness => {
+const judgeStaged = (d: Desired, o: Observed, roles: Roles, refusal: BindRefusal): Readiness => {
   if (isOldHopeless(d, o) || refusalFor(o, d.current, refusal.endpoint, refusal.key) !== undefined)
     return READY;
-  return refusal.cls === 'R' ? WAITING : { state: 'refused', fault: refusal.fault };
+  if (refusal.cls === 'R') return WAITING;
+  const isCrowded =
+    isEndpointLimit(refusal.fault.ngrokCode) && d.swap?.breakFirst === false && roles.others.length > 0;
+  return { state: isCrowded ? 'crowded' : 'refused', fault: refusal.fault };
 };
 
 /** On one token a refusal stands in the way only while another tunnel of it still has the endpoint. */
@@ -35,6 +40,7 @@ const judgeReplacing = (d: Desired, roles: Roles, refusal: BindRefusal): Readine
 /** Can the target take over: it serves all that is wanted, or is refused only what would not be served without it. */
 const readiness = (d: Desired, o: Observed, target: TunnelView, roles: Roles): Readiness => {
   let isWaiting = target.phase !== 'connected';
+  let crowded: Readiness | null = null;
   for (const { spec, key } of d.endpoints.values()) {
     if (isServing(target, spec.name, key)) continue;
     const refusal =
@@ -44,10 +50,12 @@ const readiness = (d: Desired, o: Observed, target: TunnelView, roles: Roles): R
         ? WAITING
         : stagedSwap(d) === null
           ? judgeReplacing(d, roles, refusal)
-          : judgeStaged(d, o, refusal);
+          : judgeStaged(d, o, roles, refusal);
     if (verdict.state === 'refused') return verdict;
+    if (verdict.state === 'crowded') crowded = verdict;
     if (verdict.state === 'waiting') isWaiting = true;
   }
+  if (crowded !== null) return crowded;
   return isWaiting ? WAITING : READY;
 };
 
@@ -67,6 +75,7 @@ export const planTakeover = (d: Desired, o: Observed, roles: Roles, c: Collector
   if (isStaged) {
     if (ready.state === 'ready') c.act({ kind: 'commit' });
     else if (ready.state === 'refused') c.act({ kind: 'rollback', fault: ready.fault });
+    else if (ready.state === 'crowded') c.act({ kind: 'break-first', fault: ready.fault });
     return ready.state !== 'waiting';
   }
   if (ready.state === 'ready') for (const old of others) endTunnel(old, isInTheWay(d, old), c);

@@ -8,7 +8,7 @@ import type { Observed } from './observed.ts';
 import { collector, type Plan } from './plan-collector.ts';
 import { planEndpoints } from './plan-endpoints.ts';
 import { rolesOf } from './plan-roles.ts';
-import { planDead, planDiscarded, planStart, planStop } from './plan-session.ts';
+import { planBreak, planDead, planDiscarded, planStart, planStop } from './plan-session.ts';
 import { planSwap, planSwapDeadline, planSwapFinish } from './plan-swap.ts';
 import { planTakeover } from './plan-takeover.ts';
 
@@ -27,6 +27,7 @@ export const plan = (d: Desired, o: Observed, now: number): Plan => {
   planDead(o, roles, c);
   if (planSwap(d, o, roles, c) || planTakeover(d, o, roles, c)) return c.done();
   planDiscarded(d, roles, c);
+  planBreak(d, roles, c);
   planStart(d, o, roles, now, c);
   planEndpoints(d, o, roles, c);
   return c.done();

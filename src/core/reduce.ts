@@ -1,5 +1,5 @@
 /** Folds events and issued actions into observed state. The only place where an `Observed` is made. */
-import { bindRetryMs } from './backoff.ts';
+import { bindRetryMs, LIMIT_QUICK_WAITS_MS } from './backoff.ts';
 import {
   afterConnected,
   afterConnectFailure,
@@ -16,7 +16,7 @@ import {
 } from './dial.ts';
 import { editEndpoint, editTunnel } from './edit-observed.ts';
 import type { Fault } from './errors.ts';
-import type { NgrokClass } from './ngrok-codes.ts';
+import { isEndpointLimit, type NgrokClass } from './ngrok-codes.ts';
 import { type BindRefusal, DISCARDED, type EndpointView, type Observed } from './observed.ts';
 import type { Slot, TunnelEvent, TunnelId } from './tunnel-event.ts';
 
@@ -112,6 +112,9 @@ const bindFailed = (
   const attempt = (same?.attempt ?? 0) + 1;
   const cls = bindClassOf(f);
   const isAnswer = f.ngrokCode !== undefined || cls !== 'R';
+  // An endpoint of a dead session of ours may be what fills the account.
+  const quickMs = isEndpointLimit(f.ngrokCode) ? LIMIT_QUICK_WAITS_MS[attempt - 1] : undefined;
+  const slowMs = bindRetryMs(cls, isAnswer ? attempt : Math.min(attempt, SILENT_BIND_ATTEMPTS), m.random01);
   const refusal: BindRefusal = {
     endpoint: name,
     key: view.key,
@@ -120,8 +123,7 @@ const bindFailed = (
     cls,
     attempt,
     at: m.now,
-    retryAt:
-      m.now + bindRetryMs(cls, isAnswer ? attempt : Math.min(attempt, SILENT_BIND_ATTEMPTS), m.random01),
+    retryAt: m.now + (quickMs === undefined ? slowMs : quickMs * (0.5 + m.random01 / 2)),
   };
   const others = o.bindRefusals.filter((r) => r.endpoint !== name || r.slot !== t.slot);
   return { ...gone, bindRefusals: t.epoch === DISCARDED ? o.bindRefusals : [...others, refusal] };

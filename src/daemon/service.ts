@@ -115,12 +115,6 @@ export const createService = (options: DaemonOptions, told: Told): Service => {
       if (action.kind === 'rollback') log.warn({ ...action.fault }, 'new authtoken rolled back');
       if (action.kind === 'fall-back')
         log.warn({ ...action.fault, to: action.to }, 'falling back to the other authtoken');
-      if (action.kind === 'break-first')
-        told.event({
-          type: 'session.lost',
-          code: action.fault.code,
-          cause: 'break-first swap: the account has no second session',
-        });
     },
     onDone: ({ kind }) => {
       if (kind === 'commit') credentials.swapped();
@@ -135,7 +129,20 @@ export const createService = (options: DaemonOptions, told: Told): Service => {
       at === null ? undefined : clock.after(Math.max(1, at - clock.now()), () => supervisor.wake());
   };
 
-  const swaps = createSwaps({ vault, intent, waiter, meter, supervisor: () => supervisor, totalRequests });
+  const swaps = createSwaps({
+    vault,
+    intent,
+    waiter,
+    meter,
+    supervisor: () => supervisor,
+    totalRequests,
+    breaksFirst: (why) =>
+      told.event({
+        type: 'session.lost',
+        ...(why === null ? {} : { code: why.code }),
+        cause: `break-first swap: ${why === null ? 'asked for' : 'the account has no room for both'}`,
+      }),
+  });
 
   const snapshot = (): Snapshot => {
     const current = intent.read();

@@ -38,6 +38,8 @@ export interface SwapsOptions {
   readonly meter: SwapMeter;
   supervisor(): Supervisor;
   totalRequests(): number;
+  /** Service will have a gap now: the old session ends first, for this reason, or because it was asked for (null). */
+  breaksFirst(why: Fault | null): void;
 }
 
 /** Far beyond every deadline inside: staging, proof, drain. */
@@ -77,6 +79,7 @@ export const createSwaps = (options: SwapsOptions): Swaps => {
     const staged = await vault.stage(candidate, commandId);
     if (!staged.ok) return failed(staged.fault);
     rolledBack = null;
+    if (breakFirst) options.breaksFirst(null);
     intent.swapBegins(breakFirst);
     meter.begin(options.totalRequests());
     options.supervisor().slotChanged(staged.value);
@@ -110,7 +113,9 @@ export const createSwaps = (options: SwapsOptions): Swaps => {
     lastRollback: () => rolledBack,
     onAction: (action) => {
       if (action.kind === 'rollback') rolledBack = action.fault;
-      if (action.kind === 'break-first') intent.breakFirst();
+      if (action.kind !== 'break-first') return;
+      intent.breakFirst();
+      options.breaksFirst(action.fault);
     },
   };
 };

@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { systemClock } from '../core/clock.ts';
+import { trimMemory } from './trim-memory.ts';
 import { EXIT_BROKEN, TunnelProcess } from './tunnel-process.ts';
 
 const [runDir, tunnel] = process.argv.slice(2);
@@ -38,4 +39,5 @@ process.on('SIGHUP', () => undefined);
 // Node would open a debugger's port, and with it the authtoken, to every local user.
 process.on('SIGUSR1', () => undefined);
 
+trimMemory(systemClock, () => tunnelProcess.isIdle);
 tunnelProcess.run().catch(fail);

@@ -80,6 +80,11 @@ export class TunnelProcess {
     return scrub(text, this.#config === null ? [] : [this.#config.authtoken]);
   }
 
+  /** No visitor waits for anything. */
+  get isIdle(): boolean {
+    return Object.values(this.#endpoints.counters()).every(({ inFlight }) => inFlight === 0);
+  }
+
   /** Opens the channel; from here on the supervisor commands. */
   async run(): Promise<void> {
     await this.#link.open();

@@ -77,18 +77,6 @@ const CASES: readonly Case[] = [
     prepare: register({ acl: ['bind:*.edge.test'] }),
   },
   {
-    ngrokCode: 'ERR_NGROK_324',
-    code: 'NGROK_LIMIT',
-    token: 'fewer-endpoints-per-session',
-    prepare: refuse('bind', 'ERR_NGROK_324'),
-  },
-  {
-    ngrokCode: 'ERR_NGROK_350',
-    code: 'NGROK_LIMIT',
-    token: 'fewer-endpoints',
-    prepare: refuse('bind', 'ERR_NGROK_350'),
-  },
-  {
     ngrokCode: 'ERR_NGROK_320',
     code: 'NGROK_CONFIG',
     token: 'another-account',

@@ -2,10 +2,10 @@
 import { type Cut, CutDevice, type CutKind } from './cut-device.ts';
 import { seededRandom } from './model-time.ts';
 
-export const SWAP_KINDS = ['good', 'refused', 'narrow', 'full', 'silent'] as const;
+export const SWAP_KINDS = ['good', 'refused', 'narrow', 'full', 'crowded', 'silent'] as const;
 /**
  * What the swap meets: a good token; one that the edge refuses; one whose ACL leaves out an endpoint; an account with
- * room for one session; an edge that falls silent in the middle.
+ * room for one session, or for no more endpoints than are wanted; an edge that falls silent in the middle.
  */
 export type SwapKind = (typeof SWAP_KINDS)[number];
 
@@ -52,6 +52,7 @@ const begin = async ({ kind, seed, beside }: Omit<CutSwap, 'cuts'>, cuts: readon
   if (kind === 'refused') device.edge.token('second').valid = false;
   if (kind === 'narrow') device.edge.token('second').acl = new Set(['web', 'plc']);
   if (kind === 'full') device.edge.limit = 1;
+  if (kind === 'crowded') device.edge.endpointLimit = ENDPOINTS.length + (beside === 'lease' ? 1 : 0);
   device.count(cuts);
   const begun: Begun = { device, rekeyId: device.rekey('second', 2), besideId: null, leaseEndsAt: 0 };
   if (kind === 'silent')
@@ -117,7 +118,10 @@ export const liveThroughCuts = async (swap: CutSwap): Promise<void> => {
   const begun = await begin(swap, swap.cuts);
   const { device } = begun;
   const isGapless =
-    swap.kind !== 'full' && swap.kind !== 'silent' && swap.cuts.every((c) => c.kind === 'supervisor');
+    swap.kind !== 'full' &&
+    swap.kind !== 'crowded' &&
+    swap.kind !== 'silent' &&
+    swap.cuts.every((c) => c.kind === 'supervisor');
   const look = (): void => {
     const vault = device.vault();
     const tokens = [vault?.a, vault?.b].flatMap((slot) => (slot == null ? [] : [slot.authtoken]));

@@ -39,6 +39,8 @@ export class ModelEdge {
   mode: EdgeMode = 'up';
   /** Sessions that the account allows at once. */
   limit = Number.POSITIVE_INFINITY;
+  /** Endpoints that the account allows at once, over all its sessions. */
+  endpointLimit = Number.POSITIVE_INFINITY;
   /** Milliseconds from handshake to answer. */
   authMs = 0;
   /** Sessions asked for so far, by token, with the time. */
@@ -123,6 +125,8 @@ export class ModelEdge {
     const holders = [...this.sessions].flatMap((s) => s.endpoints.get(spec.name) ?? []);
     const isTaken = holders.some((h) => h.url === spec.url && !(h.pooled && spec.pooling));
     if (isTaken) return 'ERR_NGROK_334';
+    const open = [...this.sessions].reduce((sum, s) => sum + s.endpoints.size, 0);
+    if (open >= this.endpointLimit) return 'ERR_NGROK_350';
     session.endpoints.set(spec.name, { url: spec.url, pooled: spec.pooling });
     return '';
   }

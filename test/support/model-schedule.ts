@@ -13,6 +13,7 @@ type Op =
   | { readonly op: 'edge'; readonly mode: EdgeMode }
   | { readonly op: 'answer'; readonly code: string | null }
   | { readonly op: 'limit'; readonly sessions: number }
+  | { readonly op: 'room'; readonly endpoints: number }
   | { readonly op: 'acl'; readonly endpoints: readonly string[] | null }
   | { readonly op: 'slow'; readonly authMs: number }
   | { readonly op: 'power' | 'supervisor'; readonly ms: number }
@@ -79,6 +80,7 @@ const anyOp: fc.Arbitrary<Op> = fc.oneof(
     arbitrary: fc.record({ op: fc.constant('answer'), code: fc.constantFrom(null, null, ...CODES) }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('limit'), sessions: fc.constantFrom(1, 1, 99) }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('room'), endpoints: fc.constantFrom(1, 2, 3, 99) }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -153,6 +155,9 @@ export const applyOp = (world: ModelWorld, op: Op): void => {
     case 'limit':
       world.edge.limit = op.sessions;
       break;
+    case 'room':
+      world.edge.endpointLimit = op.endpoints;
+      break;
     case 'acl':
       world.edge.token(currentToken(world)).acl = op.endpoints === null ? null : new Set(op.endpoints);
       break;
@@ -199,6 +204,7 @@ export const applyOp = (world: ModelWorld, op: Op): void => {
 export const endFaults = (world: ModelWorld): void => {
   world.note('faults end');
   world.edge.limit = Number.POSITIVE_INFINITY;
+  world.edge.endpointLimit = Number.POSITIVE_INFINITY;
   world.edge.authMs = 0;
   for (const rule of world.edge.tokens.values()) {
     rule.valid = true;

@@ -45,6 +45,36 @@ test('an account with room for one session gets the old one ended first', () => 
   expect(world.actions.map(({ action }) => action.kind)).toContain('break-first');
 });
 
+test('an account with room for the endpoints once gets the old session ended first, and the new one serves them all', () => {
+  const world = serving([{ name: 'web' }, { name: 'ssh' }]);
+  world.edge.endpointLimit = 3;
+  world.rekey('second');
+  expect(world.runUntil(() => world.vault.swap === null && world.isServingAll(), MINUTE_MS)).not.toBeNull();
+  expect(inUse(world)).toBe('second');
+  expect(world.actions.filter(({ action }) => action.kind === 'break-first')).toHaveLength(1);
+  expect(world.swaps).toMatchObject([{ end: 'committed' }]);
+});
+
+test('where there is no room even then, the old token serves again', () => {
+  const world = serving([{ name: 'web' }, { name: 'ssh' }]);
+  world.edge.endpointLimit = 2;
+  world.rekey('second');
+  expect(
+    world.runUntil(() => world.actions.some(({ action }) => action.kind === 'break-first'), MINUTE_MS),
+  ).not.toBeNull();
+  world.edge.token('second').acl = new Set();
+  expect(world.runUntil(() => world.vault.swap === null && world.isServingAll(), MINUTE_MS)).not.toBeNull();
+  expect(inUse(world)).toBe('first');
+});
+
+test('endpoints of a dead session that fill the account delay the device for no longer than they live', () => {
+  const world = serving([{ name: 'web' }, { name: 'ssh' }]);
+  world.edge.endpointLimit = 2;
+  world.powerCut(1000);
+  world.run(1000);
+  expect(world.runUntil(() => world.isServingAll(), MINUTE_MS)).not.toBeNull();
+});
+
 test('a token of a full account is given up, and the old one serves again', () => {
   const world = serving();
   world.edge.limit = 1;
