@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
+/** The time-out only ends what hangs: what a test waits for has a deadline of its own, and machines are slow at times. */
 const project = (name: string, testTimeout: number) => ({
   test: {
     name,
@@ -13,9 +14,9 @@ const project = (name: string, testTimeout: number) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', 20_000),
-      project('integration', 60_000),
-      project('system', 120_000),
+      project('unit', 60_000),
+      project('integration', 180_000),
+      project('system', 180_000),
       {
         test: {
           ...project('containers', 180_000).test,

@@ -101,5 +101,4 @@ test.each([
     await device.kill('SIGKILL');
     await waitFor(() => cloud.presence()?.online === false, { what: 'the will', deadlineMs: 45_000 });
   },
-  120_000,
 );

@@ -137,4 +137,4 @@ test('a token that is revoked is told once, asked for once, and a new one brings
   expect(refused).toHaveLength(1);
   expect(refused[0]).toMatchObject({ code: 'NGROK_AUTH_REFUSED', data: { ngrokCode: 'ERR_NGROK_107' } });
   expect(cloud.events().filter((e) => e.type === 'cred.request')).toHaveLength(1);
-}, 90_000);
+});

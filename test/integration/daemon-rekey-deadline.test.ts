@@ -18,4 +18,4 @@ test('an edge that cannot be reached in the middle of a swap leaves the old toke
   expect(end.retry_s).toBeGreaterThan(0);
   expect((await visitors.stop()).bad).toEqual([]);
   expect((await device.status()).credential.generation).toBe(1);
-}, 60_000);
+});

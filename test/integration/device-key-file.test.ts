@@ -39,7 +39,7 @@ test('with a device key from outside the state folder no authtoken lies on disk 
   await device.kill('SIGKILL');
   await device.start();
   await device.until((s) => s.session.generation === 2 && stateOf(s) === 'up', 'back on the second token');
-}, 90_000);
+});
 
 test('a device key that cannot be read ends the start with 78 and the path', async () => {
   const device = await startDevice({ start: false });

@@ -63,4 +63,4 @@ test('endpoints of file and document open without a broker, and all is told once
     ({ topic, text }) => topic.endsWith('/presence') && text.includes('"online":true'),
   );
   expect(births).toHaveLength(1);
-}, 120_000);
+});

@@ -50,7 +50,7 @@ test('a lease ends by the monotonic clock, whatever the wall clock does; command
   const ended = await device.until((s) => stateOf(s) === 'down', 'the lease has ended', 75_000);
   expect(ended.link.state).not.toBe('connected');
   expect((await device.visit()).status).toBe(404);
-}, 120_000);
+});
 
 test('a device that boots in 1970 serves, takes only commands of this boot, and all once its clock is right', async () => {
   const device = await startDevice({
@@ -92,4 +92,4 @@ test('a device that boots in 1970 serves, takes only commands of this boot, and 
   expect(Number(later.out?.['now'])).toBeGreaterThanOrEqual(Number(right.out?.['now']));
   await clock.set(0);
   expect(await cloud.command('ping')).toMatchObject({ status: 'succeeded', out: { clk: 'rtc' } });
-}, 90_000);
+});

@@ -104,5 +104,4 @@ test.skipIf(reason !== null)(
     expect(stderr.split('\n')[0]).toContain(`${device.stateDir} cannot be used`);
     expect(stderr.split('\n')[0]).toContain('read-only');
   },
-  150_000,
 );

@@ -82,4 +82,4 @@ test('certificates that are not right are named and tried again at the usual pac
   // Each visitor has had an answer, the ones whose request was swallowed too.
   await visitors.stop();
   await device.until((s) => s.session.state === 'connected' && stateOf(s) === 'up', 'all is up');
-}, 150_000);
+});

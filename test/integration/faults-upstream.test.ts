@@ -59,4 +59,4 @@ test('visitors get a clean answer each time, and all of it is one condition, tol
   expect([told('condition.set'), told('condition.cleared')]).toEqual([1, 1]);
   expect(cloud.events().filter((e) => e.type.startsWith('endpoint.'))).toHaveLength(1);
   expect(stateOf(await device.status())).toBe('up');
-}, 90_000);
+});

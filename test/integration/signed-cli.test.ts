@@ -163,4 +163,4 @@ test('whoever answers in the place of the device, and cannot open what is sealed
   const after = await operator.json(['device', 'show', DEVICE_ID]);
   expect(before.body['pin']).toBeDefined();
   expect(after.body['pin']).toEqual(before.body['pin']);
-}, 60_000);
+});

@@ -70,7 +70,7 @@ test('what nobody in the key set signed is counted, told once, answered never, a
   expect((await device.visit()).status).toBe(404);
   expect(cloud.events().filter((e) => e.type === 'security.alert')).toHaveLength(1);
   expect(device.log()).toContain('messages dropped');
-}, 60_000);
+});
 
 test('what was signed for another device, topic or time is not done, and its sender is told where that is right', async () => {
   const world = await startSignedDevice();
@@ -109,7 +109,7 @@ test('what was signed for another device, topic or time is not done, and its sen
   expect(await cloud.result(doubled.id)).toMatchObject({ status: 'rejected', code: 'BAD_ARGS' });
   expect(await counters(world)).toMatchObject({ replay: 3, bad_json: 1 });
   expect((await device.visit()).status).toBe(404);
-}, 60_000);
+});
 
 test('a command that was recorded opens nothing a second time, also after a kill', async () => {
   const { device, signer } = await startSignedDevice();
@@ -133,7 +133,7 @@ test('a command that was recorded opens nothing a second time, also after a kill
       await device.start();
     }
   }
-}, 60_000);
+});
 
 test('stored and oversized messages are dropped unread, and a ping still gets through', async () => {
   const world = await startSignedDevice({ start: false });
@@ -149,7 +149,7 @@ test('stored and oversized messages are dropped unread, and a ping still gets th
   expect(cloud.results(big.id)).toEqual([]);
   expect((await device.visit()).status).toBe(404);
   expect(await counters(world)).toMatchObject({ retained: 1 });
-}, 60_000);
+});
 
 test('a document is taken from the fleet only, for this device only, and never backwards', async () => {
   const world = await startSignedDevice();
@@ -184,4 +184,4 @@ test('a document is taken from the fleet only, for this device only, and never b
   await barrier(world);
   expect((await device.status()).desired).toMatchObject({ rev: 5 });
   await waitFor(async () => (await device.visit()).status === 200, { what: 'service after the restart' });
-}, 90_000);
+});

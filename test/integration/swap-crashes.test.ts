@@ -59,4 +59,4 @@ test('a new or an old tunnel process that is killed in the middle of a swap is r
   await waitFor(async () => (await device.visit()).status === 200);
   await waitFor(() => sessionsOf(device) === 'token-3');
   expect((await device.status()).credential).toMatchObject({ generation: 3, state: 'ok' });
-}, 90_000);
+});

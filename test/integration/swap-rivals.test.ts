@@ -59,4 +59,4 @@ test('rekeys that meet each other, a lost session and a coming and going of endp
         .sessions.map((s) => s.authtokenName)
         .join() === 'token-5',
   );
-}, 120_000);
+});

@@ -53,4 +53,4 @@ test('a WebSocket and a TCP stream that outlive the drain are cut at its deadlin
   expect(String(end.out?.['streams']).split(' ').sort()).toEqual(['raw:tcp:1', 'web:websocket:1']);
   expect(Number(end.out?.['drain_ms'])).toBeGreaterThanOrEqual(2000);
   await waitFor(() => closed === 2, { what: 'both streams are closed' });
-}, 60_000);
+});

@@ -35,7 +35,7 @@ test('an endpoint that cannot be open twice, and an account that is full, change
   expect(announced()).toMatchObject([{ type: 'session.lost', cause: 'break-first swap: asked for' }]);
   await waitFor(async () => (await device.visit()).status === 200);
   expect(sandbox.state().sessions).toHaveLength(1);
-}, 60_000);
+});
 
 test.each(['ERR_NGROK_324', 'ERR_NGROK_350', 'ERR_NGROK_18021'])(
   'an account that counts endpoints over all sessions (%s) gets the old one ended first; where that is no help, the old token serves',
@@ -67,5 +67,4 @@ test.each(['ERR_NGROK_324', 'ERR_NGROK_350', 'ERR_NGROK_18021'])(
     await waitFor(async () => (await device.visit()).status === 200);
     expect((await device.status()).session.generation).toBe(2);
   },
-  60_000,
 );

@@ -205,7 +205,7 @@ test('connections of every fate leave no descriptor behind', async () => {
     what: 'closed descriptors',
   });
   expect(await visit('normal')).toBeUndefined();
-}, 90_000);
+});
 
 test('a full process refuses, says so, and is good again by itself', async () => {
   const w = await up();
@@ -240,7 +240,7 @@ test('a full process refuses, says so, and is good again by itself', async () =>
   for (const visitor of requests) visitor.destroy();
   await w.event('saturated', ({ on }) => !on, 60_000);
   expect(await w.lab.get('web.edge.test')).toEqual({ status: 200, body: 'ok' });
-}, 90_000);
+});
 
 test('the upstream is told apart from the endpoint', async () => {
   const w = await up();

@@ -47,5 +47,5 @@ for (const [what, damage] of Object.entries(DAMAGES)) {
     expect(cloud.events().some((e) => e.type === 'store.degraded' && e.code === 'SLOT_RECOVERED')).toBe(true);
     // What cannot be read is set aside for whoever wants to look.
     expect((await readdir(stateDir)).length).toBeGreaterThan(files.length);
-  }, 180_000);
+  });
 }

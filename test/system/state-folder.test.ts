@@ -59,7 +59,7 @@ test('a state folder that becomes read-only costs no traffic, refuses what must 
   await device.until((s) => s.conditions.every((c) => c.code !== 'STORE_DEGRADED'), 'healed', 60_000);
   expect(await cloud.command('start', { args: { ep: 'web' } })).toMatchObject({ status: 'succeeded' });
   expect(await cloud.rekey('second-token', 2)).toMatchObject({ status: 'succeeded' });
-}, 120_000);
+});
 
 test('a second daemon on the same state folder is refused with 73', async () => {
   const device = await startDevice();
