@@ -27,6 +27,12 @@ export const laterDelayMs = (attempt: number, random01: number): number =>
  */
 export const LIMIT_QUICK_WAITS_MS = [2000, 5000, 10_000, 15_000, 20_000] as const;
 
+/** The wait after such an answer, spread over its upper half; undefined once the quick ones are used up. */
+export const limitDelayMs = (attempt: number, random01: number): number | undefined => {
+  const quickMs = LIMIT_QUICK_WAITS_MS[attempt - 1];
+  return quickMs === undefined ? undefined : quickMs * (0.5 + random01 / 2);
+};
+
 export interface SlowPolicy {
   readonly firstMs: number;
   readonly maxMs: number;

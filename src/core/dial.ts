@@ -3,6 +3,7 @@ import {
   LADDER_RESET_AFTER_MS,
   LIMIT_QUICK_WAITS_MS,
   laterDelayMs,
+  limitDelayMs,
   PROBE_GAP_MS,
   probeDelayMs,
   restartDelayMs,
@@ -60,9 +61,9 @@ export const crashFault = (code: number | null, signal: string | null): Fault =>
 
 const holdWaitMs = (f: Fault, cls: NgrokClass, attempt: number, random01: number): number => {
   if (isSessionLimit(f.ngrokCode)) {
-    const quickMs = LIMIT_QUICK_WAITS_MS[attempt - 1];
-    if (quickMs !== undefined) return quickMs * (0.5 + random01 / 2);
-    return slowDelayMs(SLOW.RS, attempt - LIMIT_QUICK_WAITS_MS.length, random01);
+    return (
+      limitDelayMs(attempt, random01) ?? slowDelayMs(SLOW.RS, attempt - LIMIT_QUICK_WAITS_MS.length, random01)
+    );
   }
   if (cls !== 'R') return slowDelayMs(SLOW[cls], attempt, random01);
   const isStrange = f.ngrokCode !== undefined && !isKnownNgrok(f.ngrokCode);

@@ -88,13 +88,16 @@ const numberOf = (ngrokCode: string): number => Number(/(\d+)$/.exec(ngrokCode)?
 /** False for a code that no row of ours names: it is retried a few times, then slowly. */
 export const isKnownNgrok = (ngrokCode: string): boolean => byNumber(numberOf(ngrokCode)) !== undefined;
 
+const isOneOf =
+  (...numbers: readonly number[]) =>
+  (ngrokCode: string | undefined): boolean =>
+    ngrokCode !== undefined && numbers.includes(numberOf(ngrokCode));
+
 /** The account allows no further agent session. */
-export const isSessionLimit = (ngrokCode: string | undefined): boolean =>
-  ngrokCode !== undefined && [108, 348].includes(numberOf(ngrokCode));
+export const isSessionLimit = isOneOf(108, 348);
 
 /** The account, or the address, has room for no further endpoint, and one of ours may be what fills it. */
-export const isEndpointLimit = (ngrokCode: string | undefined): boolean =>
-  ngrokCode !== undefined && [324, 350, 18021].includes(numberOf(ngrokCode));
+export const isEndpointLimit = isOneOf(324, 350, 18021);
 
 /** Classifies `ERR_NGROK_107` (or `107`). Unknown codes are `NGROK_NET`, class `R`. */
 export const classifyNgrok = (ngrokCode: string): NgrokVerdict => {

@@ -1,5 +1,5 @@
 /** Folds events and issued actions into observed state. The only place where an `Observed` is made. */
-import { bindRetryMs, LIMIT_QUICK_WAITS_MS } from './backoff.ts';
+import { bindRetryMs, limitDelayMs } from './backoff.ts';
 import {
   afterConnected,
   afterConnectFailure,
@@ -113,7 +113,7 @@ const bindFailed = (
   const cls = bindClassOf(f);
   const isAnswer = f.ngrokCode !== undefined || cls !== 'R';
   // An endpoint of a dead session of ours may be what fills the account.
-  const quickMs = isEndpointLimit(f.ngrokCode) ? LIMIT_QUICK_WAITS_MS[attempt - 1] : undefined;
+  const quickMs = isEndpointLimit(f.ngrokCode) ? limitDelayMs(attempt, m.random01) : undefined;
   const slowMs = bindRetryMs(cls, isAnswer ? attempt : Math.min(attempt, SILENT_BIND_ATTEMPTS), m.random01);
   const refusal: BindRefusal = {
     endpoint: name,
@@ -123,7 +123,7 @@ const bindFailed = (
     cls,
     attempt,
     at: m.now,
-    retryAt: m.now + (quickMs === undefined ? slowMs : quickMs * (0.5 + m.random01 / 2)),
+    retryAt: m.now + (quickMs ?? slowMs),
   };
   const others = o.bindRefusals.filter((r) => r.endpoint !== name || r.slot !== t.slot);
   return { ...gone, bindRefusals: t.epoch === DISCARDED ? o.bindRefusals : [...others, refusal] };

@@ -14,7 +14,8 @@ export interface SwapFigures {
 }
 
 export interface SwapMeter {
-  begin(totalRequests: number): void;
+  /** Looks at once: the first deed of a swap may be to take endpoints down. */
+  begin(totalRequests: number, observed: Observed, wantedUp: ReadonlySet<string>): void;
   /** After every change of observed state. */
   watch(observed: Observed, wantedUp: ReadonlySet<string>): void;
   onEvent(event: TunnelEvent): void;
@@ -34,38 +35,36 @@ export const createSwapMeter = (clock: Clock): SwapMeter => {
   let cut: CutStreams[] = [];
   let gapMs = 0;
   /** Endpoints that had a copy when the swap began, or got one since. */
-  let served = new Set<string>();
-  /** Endpoints that had a copy at the last look: the first deed of a swap may be to take them down. */
-  let open = new Set<string>();
+  const served = new Set<string>();
   const gapSince = new Map<string, number>();
 
+  const watch: SwapMeter['watch'] = (observed, wantedUp) => {
+    if (!isRunning) return;
+    const now = clock.now();
+    for (const name of wantedUp) {
+      const since = gapSince.get(name);
+      if (openCopies(observed, name) > 0) {
+        served.add(name);
+        if (since !== undefined) {
+          gapMs = Math.max(gapMs, now - since);
+          gapSince.delete(name);
+        }
+      } else if (served.has(name) && since === undefined) gapSince.set(name, now);
+    }
+  };
+
   return {
-    begin: (totalRequests) => {
+    begin: (totalRequests, observed, wantedUp) => {
       isRunning = true;
       requestsBefore = totalRequests;
       drainMs = 0;
       cut = [];
       gapMs = 0;
-      served = new Set(open);
+      served.clear();
       gapSince.clear();
+      watch(observed, wantedUp);
     },
-    watch: (observed, wantedUp) => {
-      if (!isRunning) {
-        open = new Set([...wantedUp].filter((name) => openCopies(observed, name) > 0));
-        return;
-      }
-      const now = clock.now();
-      for (const name of wantedUp) {
-        const since = gapSince.get(name);
-        if (openCopies(observed, name) > 0) {
-          served.add(name);
-          if (since !== undefined) {
-            gapMs = Math.max(gapMs, now - since);
-            gapSince.delete(name);
-          }
-        } else if (served.has(name) && since === undefined) gapSince.set(name, now);
-      }
-    },
+    watch,
     onEvent: (event) => {
       if (!isRunning) return;
       if (event.type === 'drained') drainMs = Math.max(drainMs, event.tookMs);

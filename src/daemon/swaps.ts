@@ -81,7 +81,8 @@ export const createSwaps = (options: SwapsOptions): Swaps => {
     rolledBack = null;
     if (breakFirst) options.breaksFirst(null);
     intent.swapBegins(breakFirst);
-    meter.begin(options.totalRequests());
+    const { endpoints } = intent.read().desired;
+    meter.begin(options.totalRequests(), options.supervisor().observed(), new Set(endpoints.keys()));
     options.supervisor().slotChanged(staged.value);
     await waiter.until(() => (vault.get().swap === null ? true : undefined), NEVER_MS);
     const state = vault.get();

@@ -36,8 +36,7 @@ const lint = async (cli: Cli, file: string, options: LintOptions): Promise<numbe
     if (!read.ok) return out.fail(read.fault);
     devices.push(read.value);
   }
-  const text = await readText(file);
-  const calls = text.ok ? [...lintCalls(text.value)] : [];
+  const calls = [...lintCalls(policy.value.text)];
   for (const path of options.script ?? []) {
     const script = await readText(path);
     if (!script.ok) return out.fail(script.fault);

@@ -15,12 +15,19 @@ export const readText = async (file: string): Promise<Result<string>> => {
   }
 };
 
+/** A policy with the text that it was read from. */
+export interface PolicyFile extends PolicyText {
+  readonly text: string;
+}
+
 /** `BAD_ARGS` names the file and what is wrong in it. */
-export const readPolicyFile = async (file: string): Promise<Result<PolicyText>> => {
+export const readPolicyFile = async (file: string): Promise<Result<PolicyFile>> => {
   const text = await readText(file);
   if (!text.ok) return text;
   const policy = readPolicyText(text.value);
-  return policy.ok ? policy : failed({ ...policy.fault, message: `${file}: ${policy.fault.message}` });
+  return policy.ok
+    ? ok({ ...policy.value, text: text.value })
+    : failed({ ...policy.fault, message: `${file}: ${policy.fault.message}` });
 };
 
 export interface DeviceFile {
