@@ -1,5 +1,5 @@
 /** The device's key pair in use: what it shows of itself, and how it takes another one without a visit. */
-import { ok, type Result } from '../core/errors.ts';
+import { ok } from '../core/errors.ts';
 import type { DeviceIdentity, KeyProof } from '../daemon/options.ts';
 import { deviceFingerprint, publicDeviceKey } from '../protocol/device-key.ts';
 import { openChallenge, proveKey } from '../protocol/key-proof.ts';
@@ -8,9 +8,9 @@ import type { DeviceKeys } from '../vault/device-keys.ts';
 export const createDeviceIdentity = async (device: string, keys: DeviceKeys): Promise<DeviceIdentity> => {
   let fingerprint = await deviceFingerprint(keys.current().x);
 
-  const prove = async (secret: string): Promise<Result<KeyProof>> => {
-    const { kid, x } = publicDeviceKey(keys.current());
-    return ok({ kid, x, proof: await proveKey(secret, device, { kid, x }) });
+  const prove = async (secret: string): Promise<KeyProof> => {
+    const { kid, x } = keys.current();
+    return { kid, x, proof: await proveKey(secret, device, { kid, x }) };
   };
 
   return {
@@ -21,12 +21,12 @@ export const createDeviceIdentity = async (device: string, keys: DeviceKeys): Pr
       if (!secret.ok) {
         // Sealed to the key before: an earlier answer was lost, and its sender must learn which key is in use.
         const late = await openChallenge(sealed, keys.openers(nowS), device);
-        return late.ok ? prove(late.value) : late;
+        return late.ok ? ok(await prove(late.value)) : late;
       }
       const renewed = await keys.rotate(nowS);
       if (!renewed.ok) return renewed;
       fingerprint = await deviceFingerprint(keys.current().x);
-      return prove(secret.value);
+      return ok(await prove(secret.value));
     },
   };
 };

@@ -14,6 +14,7 @@ import {
 } from '../daemon/records.ts';
 import { checkRunDir } from '../tunnel/tunnels.ts';
 import { type DeviceKeys, openDeviceKeys } from '../vault/device-keys.ts';
+import type { Disk } from '../vault/disk.ts';
 import { type Journal, openJournal } from '../vault/journal.ts';
 import { type MirroredStore, openStore } from '../vault/mirrored-store.ts';
 import { openStateDir, type StateDir } from '../vault/state-dir.ts';
@@ -49,6 +50,30 @@ const readKeySet = (value: unknown): KeySetRecord | null | undefined => {
   return typeof jws === 'string' ? { jws } : undefined;
 };
 
+/** What the daemon itself keeps besides tokens and journal. `keepInMemory` where work goes on without the disk. */
+export const openRecords = async (place: { readonly dir: string; readonly disk?: Disk }) => ({
+  runtime: await openStore<RuntimeRecord>({
+    ...place,
+    name: 'runtime',
+    validate: readRuntime,
+    initial: initialRuntime,
+    keepInMemory: true,
+  }),
+  document: await openStore<DesiredRecord | null>({
+    ...place,
+    name: 'desired',
+    validate: readDesired,
+    initial: null,
+  }),
+  revFloor: await openStore<RevFloor>({
+    ...place,
+    name: 'rev-floor',
+    validate: readRevFloor,
+    initial: { rev: 0 },
+    keepInMemory: true,
+  }),
+});
+
 /** A hand-over or a quick restart: the one before may still be letting go of the folder. */
 const openDir = async (path: string, patienceMs: number): Promise<Result<StateDir>> => {
   const until = Date.now() + patienceMs;
@@ -78,26 +103,7 @@ export const openState = async (
   if (!cipher.ok) return cipher;
   const vault = await openTokenVault({ dir: path, ...cipher.value });
   const journal = await openJournal({ dir: path, nowS });
-  const runtime = await openStore<RuntimeRecord>({
-    dir: path,
-    name: 'runtime',
-    validate: readRuntime,
-    initial: initialRuntime,
-    keepInMemory: true,
-  });
-  const document = await openStore<DesiredRecord | null>({
-    dir: path,
-    name: 'desired',
-    validate: readDesired,
-    initial: null,
-  });
-  const revFloor = await openStore<RevFloor>({
-    dir: path,
-    name: 'rev-floor',
-    validate: readRevFloor,
-    initial: { rev: 0 },
-    keepInMemory: true,
-  });
+  const { runtime, document, revFloor } = await openRecords({ dir: path });
   const keySet = await openStore<KeySetRecord | null>({
     dir: path,
     name: 'keyset',

@@ -242,13 +242,15 @@ export const createIntent = (options: IntentOptions): Intent => {
       isStopping = true;
     },
     keepLeases: () => {
-      const isAgeing = inForce !== null && fromDocument.specs.some(({ ttlS }) => ttlS > 0);
-      if (!isAgeing && overrides.every((o) => o.endsAt === null)) return Promise.resolve(ok(undefined));
+      const documentAge =
+        inForce !== null && fromDocument.specs.some(({ ttlS }) => ttlS > 0)
+          ? { documentAge: { digest: inForce.digest, ms: Math.round(clock.now() - documentAcceptedAt) } }
+          : null;
+      if (documentAge === null && overrides.every((o) => o.endsAt === null))
+        return Promise.resolve(ok(undefined));
       return runtime.update({
         overrides: saveOverrides(overrides, clock.now(), clock.wall()),
-        ...(isAgeing && inForce !== null
-          ? { documentAge: { digest: inForce.digest, ms: Math.round(clock.now() - documentAcceptedAt) } }
-          : {}),
+        ...documentAge,
       });
     },
   };

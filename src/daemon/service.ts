@@ -78,7 +78,7 @@ export const createService = (options: DaemonOptions, told: Told): Service => {
     log,
     vault,
     wantedGeneration: () => intent.document()?.document.cred?.gen,
-    event: (draft) => told.event(draft),
+    event: told.event,
   });
 
   const watchTunnels = createTunnelWatch({
@@ -86,8 +86,8 @@ export const createService = (options: DaemonOptions, told: Told): Service => {
     totals,
     credentials,
     observed: () => supervisor.observed(),
-    event: (draft) => told.event(draft),
-    uncounted: (endpoint, connections) => told.uncounted(endpoint, connections),
+    event: told.event,
+    uncounted: told.uncounted,
     remote,
   });
 

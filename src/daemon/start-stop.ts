@@ -122,20 +122,16 @@ export const createStartStop = (options: StartStopOptions): StartStop => {
 
   const stop = async (args: StartArgs, signal: AbortSignal): Promise<Outcome> => {
     const names = targets(args.ep);
-    const wasClosed = names.every((name) => {
-      const e = endpoint(name);
-      return e === undefined || isClosed(e);
-    });
+    const areClosed = (): boolean =>
+      names.every((name) => {
+        const e = endpoint(name);
+        return e === undefined || isClosed(e);
+      });
+    const wasClosed = areClosed();
     const saved = await lay(names.map((name) => downFor(name, args.lease_s)));
     if (wasClosed) return saved.ok ? succeeded({ noop: true }) : endedWith('failed', saved.fault);
     const end = await waiter.until(
-      () =>
-        names.every((name) => {
-          const e = endpoint(name);
-          return e === undefined || isClosed(e);
-        })
-          ? true
-          : undefined,
+      () => (areClosed() ? true : undefined),
       START_DEADLINE_MS + options.drainMs,
       signal,
     );

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../core/clock.ts';
 import { LockkeeperError, type Result } from '../core/errors.ts';
-import { type DeviceBook, openDeviceBook, takeSeq } from '../fleet/device-book.ts';
+import { type DeviceBook, openDeviceBook, seqSource } from '../fleet/device-book.ts';
 import { createFleetLink, type FleetLink } from '../fleet/fleet-link.ts';
 import { writeKeyFile } from '../fleet/key-files.ts';
 import { writeKeys } from '../fleet/key-set.ts';
@@ -112,7 +112,7 @@ export const connectOperator = async (files: OperatorFiles, device: string): Pro
         op,
         ...(args === undefined ? {} : { args }),
         signer,
-        nextSeq: () => takeSeq(book, device, signer.kid, systemClock.wall()),
+        nextSeq: seqSource(book, device, signer, systemClock),
         timeoutS: COMMAND_S,
       }),
     );

@@ -5,7 +5,7 @@ import type { HelloMessage } from '../protocol/presence-schema.ts';
 import type { ResultMessage } from '../protocol/result-schema.ts';
 import { sealToken } from '../protocol/seal.ts';
 import type { Signer } from '../protocol/signing-key.ts';
-import { type DeviceBook, type PinnedKey, takeSeq } from './device-book.ts';
+import { type DeviceBook, type PinnedKey, seqSource } from './device-book.ts';
 import type { FleetLink } from './fleet-link.ts';
 import { sealingKey } from './pin-device.ts';
 import { sendCommand } from './send-command.ts';
@@ -86,7 +86,7 @@ export const deliverToken = async (ports: DeliverPorts, options: DeliverOptions)
     op: 'rekey',
     args: { gen, sealed, ...(options.mode === undefined ? {} : { mode: options.mode }) },
     signer,
-    nextSeq: () => takeSeq(book, device, signer?.kid ?? 'broker', clock.wall()),
+    nextSeq: seqSource(book, device, signer, clock),
     timeoutS: options.timeoutS,
     clock,
   });

@@ -2,12 +2,15 @@
  * What an operator remembers of each device, one small file each: the pinned key, the last sequence number per signing
  * key, the last revision and token generation. Two command lines at once never take the same sequence number.
  */
+
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Type } from 'typebox';
+import type { Clock } from '../core/clock.ts';
 import { failed, fault, LockkeeperError, ok, type Result } from '../core/errors.ts';
 import { isKey32 } from '../protocol/base64url.ts';
 import { DEVICE_ID_PATTERN, KID_PATTERN } from '../protocol/names.ts';
+import type { Signer } from '../protocol/signing-key.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import { checker } from '../protocol/validate.ts';
 import { writeFileAtomic } from '../vault/atomic-file.ts';
@@ -119,3 +122,9 @@ export const takeSeq = async (
   }));
   return taken.ok ? ok(taken.value.seq[kid] ?? 0) : taken;
 };
+
+/** What `sendCommand` takes its numbers from. Unsigned commands, for benches, share a row of their own. */
+export const seqSource =
+  (book: DeviceBook, device: string, signer: Pick<Signer, 'kid'> | null, clock: Pick<Clock, 'wall'>) =>
+  (): Promise<Result<number>> =>
+    takeSeq(book, device, signer?.kid ?? 'broker', clock.wall());

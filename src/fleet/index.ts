@@ -19,6 +19,7 @@ export {
   type DeviceRecord,
   openDeviceBook,
   type PinnedKey,
+  seqSource,
   takeSeq,
 } from './device-book.ts';
 export { type DeviceView, openDeviceView } from './device-view.ts';

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { EXIT, fault } from '../../core/errors.ts';
 import { deviceFingerprint } from '../../protocol/device-key.ts';
-import { openDeviceBook, type PinnedKey, takeSeq } from '../device-book.ts';
+import { openDeviceBook, type PinnedKey, seqSource } from '../device-book.ts';
 import { keyFromHello, pinDevice, readDeviceKeyFile } from '../pin-device.ts';
 import { readHello } from '../read-device.ts';
 import { renewDeviceKey } from '../renew-key.ts';
@@ -88,7 +88,7 @@ export const addDeviceCommands = (program: Command, cli: Cli): void => {
         const renewed = await renewDeviceKey(link, book, {
           device: id,
           signer: signer.value,
-          nextSeq: () => takeSeq(book, id, signer.value?.kid ?? 'broker', cli.clock.wall()),
+          nextSeq: seqSource(book, id, signer.value, cli.clock),
           timeoutS,
         });
         return renewed.ok ? print(out, id, renewed.value) : out.fail(renewed.fault);

@@ -6,7 +6,7 @@ import { OPS } from '../../protocol/command-schema.ts';
 import type { CommandKey, KeySet } from '../../protocol/keyset.ts';
 import { isDeviceId, isKid, isName } from '../../protocol/names.ts';
 import { makeSigningKey } from '../../protocol/signing-key.ts';
-import { openDeviceBook, takeSeq } from '../device-book.ts';
+import { openDeviceBook, seqSource } from '../device-book.ts';
 import { readKeyFile, readSigner, writeKeyFile } from '../key-files.ts';
 import { type OpenKeys, readKeys, withKey, withoutKey, writeKeys } from '../key-set.ts';
 import type { Profile } from '../profile.ts';
@@ -260,7 +260,7 @@ export const addKeysCommands = (program: Command, cli: Cli): void => {
                 op: 'keys',
                 args: { set: opened.value.file.set },
                 signer: signer.value,
-                nextSeq: () => takeSeq(book, device, signer.value?.kid ?? 'broker', cli.clock.wall()),
+                nextSeq: seqSource(book, device, signer.value, cli.clock),
                 timeoutS,
                 clock: cli.clock,
               }),

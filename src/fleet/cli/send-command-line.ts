@@ -5,7 +5,7 @@ import { isOp, OPS, type Op } from '../../protocol/command-schema.ts';
 import { isUlid } from '../../protocol/names.ts';
 import type { ResultMessage } from '../../protocol/result-schema.ts';
 import { readSecret } from '../../vault/secret-file.ts';
-import { openDeviceBook, takeSeq } from '../device-book.ts';
+import { openDeviceBook, seqSource } from '../device-book.ts';
 import type { FleetLink } from '../fleet-link.ts';
 import { readKeys } from '../key-set.ts';
 import { keyFromHello, pinDevice } from '../pin-device.ts';
@@ -186,7 +186,7 @@ export const addSendCommand = (program: Command, cli: Cli): void => {
               op: verb,
               ...(args.value === null ? {} : { args: args.value }),
               signer: signer.value,
-              nextSeq: () => takeSeq(book, device, signer.value?.kid ?? 'broker', cli.clock.wall()),
+              nextSeq: seqSource(book, device, signer.value, cli.clock),
               timeoutS,
               onStatus: (result) => {
                 if (result.status === 'accepted' || result.status === 'executing')

@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { failed, fault, ok, type Result } from '../../core/errors.ts';
 import type { Signer } from '../../protocol/signing-key.ts';
-import { type DeviceBook, takeSeq } from '../device-book.ts';
+import { type DeviceBook, seqSource } from '../device-book.ts';
 import type { FleetLink } from '../fleet-link.ts';
 import { sendCommand } from '../send-command.ts';
 import type { DeviceRow } from '../watch/device-row.ts';
@@ -59,7 +59,7 @@ export const createConsolePorts = (options: ConsoleOptions): ConsolePorts => {
       op: verb,
       args: { ep: endpoint, ...(leaseS === null ? {} : { lease_s: leaseS }) },
       signer: signer.value,
-      nextSeq: () => takeSeq(book, device, signer.value?.kid ?? 'broker', clock.wall()),
+      nextSeq: seqSource(book, device, signer.value, clock),
       timeoutS: COMMAND_TIMEOUT_S,
       clock,
     });
