@@ -1,7 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
+
+const ONE_AND_TWO = ['one', 'two'].map((name) => ({
+  name,
+  proto: 'http',
+  upstream: 'hmi',
+  url: `https://${name}.edge.test`,
+}));
 
 test('a start opens the endpoint with a lease, a second one moves its end, and a stop closes it', async () => {
   const { cloud, visit, until, status } = await startDevice();
@@ -45,12 +52,7 @@ test('a start opens the endpoint with a lease, a second one moves its end, and a
 test('a star means every declared endpoint', async () => {
   const { cloud, status, visit } = await startDevice({
     config: {
-      endpoints: ['one', 'two'].map((name) => ({
-        name,
-        proto: 'http',
-        upstream: 'hmi',
-        url: `https://${name}.edge.test`,
-      })),
+      endpoints: ONE_AND_TWO,
     },
   });
   expect(await cloud.command('start', { args: { ep: '*' } })).toMatchObject({ status: 'succeeded' });
@@ -62,11 +64,7 @@ test('a star means every declared endpoint', async () => {
 
 test('a start without lease on an endpoint that is declared on and open changes nothing', async () => {
   const { cloud, until } = await startDevice({
-    config: {
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
-    },
+    config: ALWAYS_ON,
   });
   await until((s) => stateOf(s) === 'up', 'web is up');
   expect(await cloud.command('start', { args: { ep: 'web' } })).toMatchObject({
@@ -96,13 +94,7 @@ test('a restart with an endpoint that the token may not open says so, and is ove
   const device = await startDevice({
     start: false,
     config: {
-      endpoints: ['one', 'two'].map((name) => ({
-        name,
-        proto: 'http',
-        upstream: 'hmi',
-        url: `https://${name}.edge.test`,
-        on: true,
-      })),
+      endpoints: ONE_AND_TWO.map((endpoint) => ({ ...endpoint, on: true })),
     },
   });
   await device.fault({ op: 'token', authtoken: 'narrow-token', acl: ['bind:one.edge.test'] });

@@ -1,12 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { isAlive, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, isAlive, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const ALWAYS_ON = {
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
-};
 
 test('SIGTERM finishes what is in flight, says goodbye, and leaves no process', async () => {
   const device = await startDevice({ config: ALWAYS_ON });

@@ -1,5 +1,6 @@
 /** The whole daemon on the real Mosquitto: client certificates, the documented rights, both protocol versions. */
 import { expect, onTestFinished, test } from 'vitest';
+import { adapt, docBlock } from '../support/broker-docs.ts';
 import { connectCloud } from '../support/cloud.ts';
 import { startDevice, stateOf } from '../support/device.ts';
 import { freePort } from '../support/free-port.ts';
@@ -8,19 +9,9 @@ import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, place } from '../support/test-ca.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-/** The device's lines are those of docs/install.md; the first line is the test's own client on a listener without TLS. */
-const RIGHTS = `topic readwrite #
-pattern read lk1/sandbox/d/%u/desired
-pattern read lk1/sandbox/d/%u/presence
-pattern read lk1/sandbox/d/%u/cmd/+
-pattern read lk1/sandbox/g/+/cmd/+
-pattern write lk1/sandbox/d/%u/res/+
-pattern write lk1/sandbox/d/%u/reported
-pattern write lk1/sandbox/d/%u/event/+
-pattern write lk1/sandbox/d/%u/health
-pattern write lk1/sandbox/d/%u/presence
-pattern write lk1/sandbox/d/%u/hello
-`;
+/** Those of the documentation; the first line is the test's own client on a listener without TLS. */
+const rights = async (): Promise<string> =>
+  `topic readwrite #\n${adapt(await docBlock('install.md', 'mosquitto-acl'), { 'lk1/acme/': 'lk1/sandbox/' })}`;
 
 const startWorld = async (protocol: '4' | '5') => {
   const dir = await tempDir('lockkeeper-broker-');
@@ -35,7 +26,7 @@ const startWorld = async (protocol: '4' | '5') => {
       keyFile: await place(dir, 'broker.key', server.key),
       clientCaFile: caFile,
     },
-    acl: RIGHTS,
+    acl: await rights(),
     extra: [`listener ${plainPort} 127.0.0.1`],
   });
   const cloud = await connectCloud({

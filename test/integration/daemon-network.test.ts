@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Device, isAlive, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type Device, isAlive, startDevice, stateOf } from '../support/device.ts';
 import { openPath } from '../support/path-fault.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -9,7 +9,7 @@ const deviceBehindPath = async () => {
   const { line } = device.sandbox;
   const path = await openPath(Number(line.edge.addr.split(':')[1]));
   await device.writeConfig({
-    endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
+    ...ALWAYS_ON,
     ngrok: { authtokenFile: device.tokenFile, serverAddr: `localhost:${path.port}`, caFile: line.caFile },
   });
   return { device, path };

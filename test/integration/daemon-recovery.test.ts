@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Device, isAlive, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type Device, isAlive, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const ALWAYS_ON = {
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
-};
 
 const isServed = async (device: Device): Promise<boolean> => (await device.visit()).status === 200;
 

@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 
 test('an edge that cannot be reached in the middle of a swap leaves the old token in use', async () => {
   const device = await startDevice({
     config: {
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
+      ...ALWAYS_ON,
       swap: { deadlineS: 5 },
     },
   });

@@ -1,11 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const ALWAYS_ON = {
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
-};
 
 const upDevice = async (more: object = {}) => {
   const device = await startDevice({ config: { ...ALWAYS_ON, ...more } });
@@ -59,7 +55,7 @@ test('an account without room for a second session gets the old one ended first,
   const device = await upDevice();
   const { cloud, sandbox } = device;
   await device.fault({ op: 'token', authtoken: 'second-token', maxSessions: 0 });
-  const id = await cloud.send('rekey', { args: { gen: 2, sealed: await cloud.seal('second-token', 2) } });
+  const id = await cloud.sendRekey('second-token', 2);
   // The account has room again once the session that held the last place is gone.
   await waitFor(() => sandbox.state().sessions.length === 0, {
     what: 'the end of the old session',
@@ -76,9 +72,7 @@ test('an account that stays full gets the old token back', async () => {
   const device = await upDevice();
   await device.fault({ op: 'token', authtoken: 'second-token', maxSessions: 0 });
   const { cloud } = device;
-  const sealed = await cloud.seal('second-token', 2);
-  const id = await cloud.send('rekey', { args: { gen: 2, sealed } });
-  const end = await cloud.result(id, 100_000);
+  const end = await cloud.result(await cloud.sendRekey('second-token', 2), 100_000);
   expect(end).toMatchObject({
     status: 'failed',
     code: 'NGROK_LIMIT',
@@ -120,8 +114,7 @@ test('a daemon that is killed in the middle of a swap ends it with one status an
   for (let gen = 2; gen < 8; gen += 1) {
     const token = `token-number-${gen}`;
     await device.fault({ op: 'token', authtoken: token });
-    const sealed = await cloud.seal(token, gen);
-    const id = await cloud.send('rekey', { args: { gen, sealed } });
+    const id = await cloud.sendRekey(token, gen);
     await waitFor(() => cloud.results(id).some((r) => r.status === 'executing'));
     // A later moment of the swap each time: staged, connecting, bound, settled, draining.
     const moments = [

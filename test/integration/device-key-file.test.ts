@@ -2,12 +2,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeDeviceKey } from '../../src/protocol/device-key.ts';
-import { type Device, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type Device, startDevice, stateOf } from '../support/device.ts';
 
 const SECOND = 'second-token-under-a-device-key-0123456789';
-const ON = {
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
-};
 
 const vaultTexts = async ({ stateDir }: Device): Promise<string> => {
   const names = (await readdir(stateDir)).filter((name) => name.startsWith('vault.'));
@@ -16,7 +13,7 @@ const vaultTexts = async ({ stateDir }: Device): Promise<string> => {
 };
 
 test('with a device key from outside the state folder no authtoken lies on disk in clear, also not an earlier one', async () => {
-  const device = await startDevice({ config: ON });
+  const device = await startDevice({ config: ALWAYS_ON });
   const first = device.sandbox.line.authtokens['default'] ?? '';
   await device.until((s) => stateOf(s) === 'up', 'web is up');
   expect(await vaultTexts(device)).toContain(first);
@@ -25,7 +22,7 @@ test('with a device key from outside the state folder no authtoken lies on disk 
   const key = await makeDeviceKey();
   await writeFile(join(device.dir, 'device-key.json'), JSON.stringify(key), { mode: 0o600 });
   await device.writeConfig({
-    ...ON,
+    ...ALWAYS_ON,
     device: { id: 'device-1', tenant: 'sandbox', keyFile: 'device-key.json' },
   });
   await device.start();

@@ -2,15 +2,11 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { startAedes } from '../support/aedes.ts';
-import { type Device, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type Device, startDevice, stateOf } from '../support/device.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { runNode } from '../support/spawn-node.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, place } from '../support/test-ca.ts';
-
-const ON = {
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
-};
 
 const doctor = async (device: Device, env: Readonly<Record<string, string>> = {}) => {
   const args = ['doctor', '--json', '--config', device.configFile];
@@ -24,7 +20,7 @@ const doctor = async (device: Device, env: Readonly<Record<string, string>> = {}
 };
 
 test('a device that works gets a clean bill, also with proxy variables that lead nowhere', async () => {
-  const device = await startDevice({ config: ON });
+  const device = await startDevice({ config: ALWAYS_ON });
   await device.until((s) => stateOf(s) === 'up', 'web is up');
   const dead = 'http://127.0.0.1:9';
   const seen = await doctor(device, {
@@ -57,7 +53,7 @@ test('a device that works gets a clean bill, also with proxy variables that lead
 test('what is broken is named one by one, with what to do', async () => {
   const device = await startDevice({ start: false });
   await device.writeConfig({
-    ...ON,
+    ...ALWAYS_ON,
     upstreams: { hmi: { url: 'http://127.0.0.1:9' } },
     ngrok: {
       authtokenFile: device.tokenFile,
@@ -81,7 +77,7 @@ test('what is broken is named one by one, with what to do', async () => {
 
 test('a configuration that is not valid is shown with every problem', async () => {
   const device = await startDevice({ start: false });
-  await device.writeConfig({ ...ON, trust: { mode: 'never' }, extra: 1 });
+  await device.writeConfig({ ...ALWAYS_ON, trust: { mode: 'never' }, extra: 1 });
   const { code, bad } = await doctor(device);
   expect(code).toBe(1);
   expect(bad.every(({ check }) => check === 'configuration')).toBe(true);
@@ -95,7 +91,7 @@ test('a topic that the broker denies, and an endpoint that the token may not ope
   const device = await startDevice({ start: false });
   await device.fault({ op: 'token', authtoken: 'narrow-token', acl: ['bind:other.edge.test'] });
   await writeFile(device.tokenFile, 'narrow-token', { mode: 0o600 });
-  await device.writeConfig({ ...ON, mqtt: { url } });
+  await device.writeConfig({ ...ALWAYS_ON, mqtt: { url } });
   device.spawn();
   await device.until((s) => stateOf(s) === 'failed', 'web is refused');
   const { bad } = await doctor(device);
@@ -122,7 +118,7 @@ test('a client certificate that ends soon, and whoever opens TLS before the edge
   });
   const device = await startDevice({ start: false });
   await device.writeConfig({
-    ...ON,
+    ...ALWAYS_ON,
     mqtt: {
       url: broker.url,
       caFile,

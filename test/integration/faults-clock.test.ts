@@ -1,7 +1,7 @@
 /** A wall clock that jumps while leases run, that is in 1970 at the start, and that is set right later. */
 import { expect, test } from 'vitest';
 import type { Cloud, ResultSeen } from '../support/cloud.ts';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { faultClock } from '../support/fault-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -55,11 +55,7 @@ test('a lease ends by the monotonic clock, whatever the wall clock does; command
 test('a device that boots in 1970 serves, takes only commands of this boot, and all once its clock is right', async () => {
   const device = await startDevice({
     start: false,
-    config: {
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
-    },
+    config: ALWAYS_ON,
   });
   const { cloud } = device;
   const clock = faultClock(device);

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { type Device, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type Device, startDevice, stateOf } from '../support/device.ts';
 import { makeEdgeCertificates, openTlsFront } from '../support/fault-edge-tls.ts';
 import { openPath } from '../support/path-fault.ts';
 import { runNode } from '../support/spawn-node.ts';
@@ -27,7 +27,7 @@ test('certificates that are not right are named and tried again at the usual pac
   const caFile = join(device.dir, 'edge-cas.pem');
   await writeFile(caFile, certificates.cas);
   await device.writeConfig({
-    endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
+    ...ALWAYS_ON,
     ngrok: {
       authtokenFile: device.tokenFile,
       serverAddr: `localhost:${path.port}`,

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { freePort } from '../support/free-port.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -31,9 +31,7 @@ test('visitors get a clean answer each time, and all of it is one condition, tol
   const device = await startDevice({
     config: {
       upstreams: { hmi: { url: `http://127.0.0.1:${port}` } },
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
+      ...ALWAYS_ON,
     },
   });
   const { cloud } = device;

@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest';
-import { isAlive, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, isAlive, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const ALWAYS_ON = {
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
-};
 
 test('a stop in the middle of a hand-over reaches the new supervisor, which drains', async () => {
   const device = await startDevice({ config: ALWAYS_ON });

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openBrowser } from '../support/browser.ts';
-import { type Device, startDevice } from '../support/device.ts';
+import { ALWAYS_ON, type Device, startDevice } from '../support/device.ts';
 import { freePort } from '../support/free-port.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -46,7 +46,7 @@ const startWithPage = async (
   const tokenFile = join(device.dir, 'page-token');
   await writeFile(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
   await device.writeConfig({
-    endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
+    ...ALWAYS_ON,
     http: { listen: `127.0.0.1:${port}`, tokenFile },
     ...config,
   });

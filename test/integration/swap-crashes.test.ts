@@ -1,14 +1,11 @@
 import { expect, test } from 'vitest';
-import { type Device, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type Device, startDevice, stateOf } from '../support/device.ts';
+import { sessionsOf } from '../support/swap-edge.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const upDevice = async () => {
   const device = await startDevice({
-    config: {
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
-    },
+    config: ALWAYS_ON,
   });
   await device.until((s) => stateOf(s) === 'up', 'web is up');
   return device;
@@ -17,14 +14,8 @@ const upDevice = async () => {
 const beginSwap = async ({ cloud, fault }: Device, gen: number): Promise<string> => {
   const token = `token-${gen}`;
   await fault({ op: 'token', authtoken: token, name: token });
-  return cloud.send('rekey', { args: { gen, sealed: await cloud.seal(token, gen) } });
+  return cloud.sendRekey(token, gen);
 };
-
-const sessionsOf = ({ sandbox }: Device): string =>
-  sandbox
-    .state()
-    .sessions.map((s) => s.authtokenName)
-    .join();
 
 test('a new or an old tunnel process that is killed in the middle of a swap is replaced, and the swap still ends', async () => {
   const device = await upDevice();
@@ -57,6 +48,6 @@ test('a new or an old tunnel process that is killed in the middle of a swap is r
   const end = await cloud.result(third, 60_000);
   expect(end).toMatchObject({ status: 'succeeded', out: { gen: 3 } });
   await waitFor(async () => (await device.visit()).status === 200);
-  await waitFor(() => sessionsOf(device) === 'token-3');
+  await waitFor(() => sessionsOf(device.sandbox) === 'token-3');
   expect((await device.status()).credential).toMatchObject({ generation: 3, state: 'ok' });
 });

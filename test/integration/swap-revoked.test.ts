@@ -1,15 +1,11 @@
 import { expect, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { countDials } from '../support/swap-edge.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 test('a revoked token gives way to the other slot, and with both revoked the edge is not hammered until a key comes', async () => {
   const device = await startDevice({
-    config: {
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
-    },
+    config: ALWAYS_ON,
   });
   const { cloud, sandbox } = device;
   await device.until((s) => stateOf(s) === 'up', 'web is up');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { startDevice, stateOf } from '../support/device.ts';
+import { sessionsOf } from '../support/swap-edge.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const endpoint = (name: string, on: boolean) => ({
@@ -20,12 +21,14 @@ test('rekeys that meet each other, a lost session and a coming and going of endp
   await device.until((s) => stateOf(s) === 'up', 'web is up');
   for (const token of ['token-2', 'token-3', 'token-4', 'token-5'])
     await device.fault({ op: 'token', authtoken: token, name: token });
-  const send = async (token: string, gen: number): Promise<string> =>
-    cloud.send('rekey', { args: { gen, sealed: await cloud.seal(token, gen) } });
 
   const visitors = device.load(4);
   // Two tokens claim one generation, a third one comes with the next.
-  const ids = [await send('token-2', 2), await send('token-4', 2), await send('token-3', 3)];
+  const ids = [
+    await cloud.sendRekey('token-2', 2),
+    await cloud.sendRekey('token-4', 2),
+    await cloud.sendRekey('token-3', 3),
+  ];
   const [first, rival, newer] = await Promise.all(ids.map((id) => cloud.result(id, 60_000)));
   expect(first).toMatchObject({ status: 'succeeded', out: { gen: 2, dropped: 0, gap_ms: 0 } });
   expect(rival).toMatchObject({ status: 'rejected', code: 'GEN_STALE' });
@@ -34,7 +37,7 @@ test('rekeys that meet each other, a lost session and a coming and going of endp
     expect(cloud.results(id).filter(({ status }) => TERMINAL.has(status))).toHaveLength(1);
 
   // Endpoints open and close while the token changes.
-  const swap = send('token-4', 4);
+  const swap = cloud.sendRekey('token-4', 4);
   const opened = await cloud.command('start', { args: { ep: 'second' } });
   expect(opened.status).toBe('succeeded');
   expect((await cloud.command('stop', { args: { ep: 'second' } })).status).toBe('succeeded');
@@ -47,16 +50,10 @@ test('rekeys that meet each other, a lost session and a coming and going of endp
   await device.fault({ op: 'refuse', on: true });
   await device.fault({ op: 'drop', how: 'rst' });
   await device.until((s) => s.session.state !== 'connected', 'the loss is seen');
-  const late = await send('token-5', 5);
+  const late = await cloud.sendRekey('token-5', 5);
   await waitFor(() => cloud.results(late).some(({ status }) => status === 'executing'));
   await device.fault({ op: 'refuse', on: false });
   expect(await cloud.result(late, 60_000)).toMatchObject({ status: 'succeeded', out: { gen: 5 } });
   await waitFor(async () => (await device.visit()).status === 200);
-  await waitFor(
-    () =>
-      sandbox
-        .state()
-        .sessions.map((s) => s.authtokenName)
-        .join() === 'token-5',
-  );
+  await waitFor(() => sessionsOf(sandbox) === 'token-5');
 });

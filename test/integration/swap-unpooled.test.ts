@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { answerToken } from '../support/swap-edge.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -41,11 +41,7 @@ test.each(['ERR_NGROK_324', 'ERR_NGROK_350', 'ERR_NGROK_18021'])(
   'an account that counts endpoints over all sessions (%s) gets the old one ended first; where that is no help, the old token serves',
   async (code) => {
     const device = await startDevice({
-      config: {
-        endpoints: [
-          { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-        ],
-      },
+      config: ALWAYS_ON,
     });
     const { cloud, sandbox } = device;
     await device.until((s) => stateOf(s) === 'up', 'web is up');

@@ -1,5 +1,6 @@
 /** Real brokers for tests, each with the settings of docs/brokers.md: one operator, and devices with passwords of their own. */
 import { rm } from 'node:fs/promises';
+import type { Running } from './spawn-node.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 /** Ids of the devices that every broker knows; the documentation's device is the first. */
@@ -20,6 +21,40 @@ export interface BrokerRun {
   /** Ends all that was started for it. */
   end(): Promise<void>;
 }
+
+/** One program that is ended and started again. */
+export interface Restartable {
+  start(): Promise<void>;
+  /** Resolves when it has ended. */
+  stop(signal: NodeJS.Signals): Promise<void>;
+  /** The same without a chance to tidy up. */
+  crash(): Promise<void>;
+  /** Both streams of the run that was started last. */
+  stdout(): string;
+  stderr(): string;
+}
+
+/** `isReady` resolves once the program takes clients, and rejects when it will not. */
+export const restartable = (
+  spawn: () => Running,
+  isReady: (started: Running) => Promise<unknown>,
+): Restartable => {
+  let running: Running | undefined;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    running?.kill(signal);
+    await running?.exit;
+  };
+  return {
+    start: async () => {
+      running = spawn();
+      await isReady(running);
+    },
+    stop,
+    crash: () => stop('SIGKILL'),
+    stdout: () => running?.stdout() ?? '',
+    stderr: () => running?.stderr() ?? '',
+  };
+};
 
 /** `dir` is empty, short and goes away with the broker. */
 export type BrokerMaker = (dir: string) => Promise<BrokerRun>;

@@ -77,6 +77,8 @@ export interface Cloud {
   results(id: string): readonly ResultSeen[];
   /** Seals a token to the device's key and sends `rekey`. */
   rekey(token: string, gen: number, more?: Json): Promise<ResultSeen>;
+  /** The same without waiting; resolves with the command's id once the broker has it. */
+  sendRekey(token: string, gen: number, more?: Json): Promise<string>;
   seal(token: string, gen: number): Promise<string>;
   /** Publishes a desired document, retained; endpoints by their own fields. */
   desired(rev: number, endpoints: readonly Json[], more?: Json): Promise<void>;
@@ -164,6 +166,8 @@ export const connectCloud = async ({ url, tenant, device }: CloudOptions): Promi
     const key = await waitFor(() => hello()?.['enc'] as DevicePublicKey | undefined, { what: 'hello' });
     return sealToken({ tok: token, cid: '', dev: device, gen }, key);
   };
+  const sendRekey: Cloud['sendRekey'] = async (token, gen, more = {}) =>
+    send('rekey', { args: { gen, sealed: await seal(token, gen), ...more } });
   const command: Cloud['command'] = async (op, more) => result(await send(op, more));
 
   return {
@@ -172,8 +176,8 @@ export const connectCloud = async ({ url, tenant, device }: CloudOptions): Promi
     result,
     results: (id) => results.get(id) ?? [],
     seal,
-    rekey: async (token, gen, more = {}) =>
-      command('rekey', { args: { gen, sealed: await seal(token, gen), ...more } }),
+    sendRekey,
+    rekey: async (token, gen, more) => result(await sendRekey(token, gen, more)),
     desired: (rev, endpoints, more = {}) =>
       publish(
         `${base}/desired`,

@@ -3,6 +3,7 @@
  * durable, with a model of processes, edge and broker. Every system call on the disk, every message and every word
  * between supervisor and process is a boundary, and at any of them the power can go, or the supervisor alone.
  */
+import { openRecords } from '../../src/assembly/open-state.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import type { EndpointSpec } from '../../src/core/endpoint.ts';
 import { failed, fault, ok } from '../../src/core/errors.ts';
@@ -20,24 +21,15 @@ import type {
   Tunnels,
   VaultState,
 } from '../../src/daemon/ports.ts';
-import {
-  type DesiredRecord,
-  initialRuntime,
-  type RevFloor,
-  type RuntimeRecord,
-  readDesired,
-  readRevFloor,
-  readRuntime,
-} from '../../src/daemon/records.ts';
 import { newBootNonce, newCommandId } from '../../src/protocol/ids.ts';
 import { openJournal } from '../../src/vault/journal.ts';
-import { openStore } from '../../src/vault/mirrored-store.ts';
 import { openOutboxFile } from '../../src/vault/outbox-file.ts';
 import { seed as seedSlots } from '../../src/vault/token-slots.ts';
 import { openTokenVault } from '../../src/vault/token-vault.ts';
 import { asVaultPort } from '../../src/vault/vault-port.ts';
 import { CutBroker } from './cut-broker.ts';
 import { cutDisk, never } from './cut-disk.ts';
+import { bindOf, endpointSpec } from './endpoint-spec.ts';
 import { MemoryDisk, type Unsynced, type UnsyncedEntries } from './memory-disk.ts';
 import { ModelEdge } from './model-edge.ts';
 import { ModelProcess } from './model-process.ts';
@@ -100,22 +92,9 @@ export class CutDevice {
   ) {
     this.time = modelTime(seed);
     this.edge = new ModelEdge(this.time);
-    this.#endpoints = endpoints.map(({ name, pooling, on = true }) => ({
-      name,
-      pooling,
-      proto: 'http',
-      upstream: 'hmi',
-      url: `https://${name}.edge.test`,
-      on,
-      policy: '',
-      binding: 'public',
-      metadata: '',
-      metering: 'on',
-      idleCloseS: 0,
-      windows: [],
-      ttlS: 0,
-      origin: 'file',
-    }));
+    this.#endpoints = endpoints.map(({ name, pooling, on = true }) =>
+      endpointSpec(name, { pooling, on, url: `https://${name}.edge.test` }),
+    );
     this.#life = this.#boot(true);
   }
 
@@ -263,26 +242,7 @@ export class CutDevice {
     if (isFirst) await vault.apply((state) => seedSlots(state, 'first', 'digest').state);
     else if (vault.recovered === 'lost') this.fail('every copy of the vault was lost');
     const journal = await openJournal({ ...place, nowS: () => Math.floor(clock.wall() / 1000) });
-    const runtime = await openStore<RuntimeRecord>({
-      ...place,
-      name: 'runtime',
-      validate: readRuntime,
-      initial: initialRuntime,
-      keepInMemory: true,
-    });
-    const document = await openStore<DesiredRecord | null>({
-      ...place,
-      name: 'desired',
-      validate: readDesired,
-      initial: null,
-    });
-    const revFloor = await openStore<RevFloor>({
-      ...place,
-      name: 'rev-floor',
-      validate: readRevFloor,
-      initial: { rev: 0 },
-      keepInMemory: true,
-    });
+    const { runtime, document, revFloor } = await openRecords(place);
     life.daemon = createDaemon({
       clock,
       log: LOG,
@@ -314,18 +274,7 @@ export class CutDevice {
       keyLevel: 'file',
       fileEndpoints: this.#endpoints,
       documentEndpoint: () => failed(fault('BAD_ARGS', 'No documents here.', false)),
-      resolve: ({ name, proto, url, binding, metadata, pooling, metering, policy, upstream }) =>
-        ok({
-          name,
-          proto,
-          url,
-          binding,
-          metadata,
-          pooling,
-          metering,
-          policy,
-          upstream: { ref: upstream, host: '127.0.0.1', port: 1 },
-        }),
+      resolve: (spec) => ok(bindOf(spec)),
       windowState: () => undefined,
       trust: () => ({ mode: 'broker' }),
       replaceKeys: () => Promise.resolve(failed(fault('BAD_ARGS', 'No keys here.', false))),

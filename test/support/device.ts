@@ -88,6 +88,10 @@ export interface Device {
 }
 
 const HOST = 'device-1.edge.test';
+/** The endpoint `web`, open from the start. */
+export const ALWAYS_ON = {
+  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: `https://${HOST}`, on: true }],
+};
 const NOBODY = 65_534;
 const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 

@@ -3,11 +3,17 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { adapt, docBlock } from './broker-docs.ts';
-import { type BrokerMaker, DEVICES, OPERATOR, PASSWORD } from './broker-rig.ts';
+import {
+  type BrokerMaker,
+  DEVICES,
+  OPERATOR,
+  PASSWORD,
+  type Restartable,
+  restartable,
+} from './broker-rig.ts';
 import { freePort } from './free-port.ts';
-import { type Running, spawnProgram } from './spawn-node.ts';
+import { spawnProgram } from './spawn-node.ts';
 import { tempDir } from './temp-dir.ts';
-import { waitFor } from './wait-for.ts';
 
 const MOSQUITTO = '/usr/sbin/mosquitto';
 
@@ -35,31 +41,12 @@ export interface Mosquitto {
   start(): Promise<void>;
 }
 
-interface Process {
-  log(): string;
-  start(): Promise<void>;
-  stop(signal: NodeJS.Signals): Promise<void>;
-}
-
-const processOf = (configFile: string): Process => {
-  let running: Running | null = null;
-  return {
-    log: () => running?.stderr() ?? '',
-    start: async () => {
-      const started = spawnProgram(MOSQUITTO, ['-c', configFile], { autoKill: false });
-      running = started;
-      // Its listeners open one after the other: an answer on the first says nothing about the others.
-      await waitFor(() => / running$/m.test(started.stderr()), {
-        what: `mosquitto\n${started.stdout()}${started.stderr()}`,
-      });
-    },
-    stop: async (signal) => {
-      running?.kill(signal);
-      await running?.exit;
-      running = null;
-    },
-  };
-};
+const processOf = (configFile: string): Restartable =>
+  restartable(
+    () => spawnProgram(MOSQUITTO, ['-c', configFile], { autoKill: false }),
+    // Its listeners open one after the other: an answer on the first says nothing about the others.
+    (started) => started.line(/ running$/),
+  );
 
 /** Started by root it would otherwise become another user, who cannot read the test's files. */
 const OWN_USER = `user ${userInfo().username}`;
@@ -83,9 +70,8 @@ export const mosquitto: BrokerMaker = async (dir) => {
   });
   const hashed = await spawnProgram('mosquitto_passwd', ['-U', passwordFile], { autoKill: false }).exit;
   if (hashed.code !== 0) throw new Error(hashed.stderr);
-  const { log, start, stop } = processOf(configFile);
-  const crash = (): Promise<void> => stop('SIGKILL');
-  return { port, start, log, crash, end: crash };
+  const { start, crash, stderr } = processOf(configFile);
+  return { port, start, log: stderr, crash, end: crash };
 };
 
 /** Starts Debian's Mosquitto on a free loopback port; it ends with the test. */
@@ -115,14 +101,14 @@ export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mo
   const configFile = join(dir, 'mosquitto.conf');
   await writeFile(configFile, `${[...lines, ...(options.extra ?? [])].join('\n')}\n`);
 
-  const { log, start, stop } = processOf(configFile);
-  onTestFinished(() => stop('SIGKILL'));
+  const { start, stop, crash, stderr } = processOf(configFile);
+  onTestFinished(crash);
   await start();
   const scheme = options.protocol === 'websockets' ? 'ws' : 'mqtt';
   return {
     port,
     url: `${scheme}${tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
-    log,
+    log: stderr,
     stop: (signal = 'SIGTERM') => stop(signal),
     start,
   };

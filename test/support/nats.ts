@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { adapt, docBlock } from './broker-docs.ts';
-import { type BrokerMaker, DEVICES, PASSWORD } from './broker-rig.ts';
+import { type BrokerMaker, DEVICES, PASSWORD, restartable } from './broker-rig.ts';
 import { freePort } from './free-port.ts';
-import { type Running, spawnProgram } from './spawn-node.ts';
+import { spawnProgram } from './spawn-node.ts';
 
 const NATS = '/usr/sbin/nats-server';
 /** The documented device, with its brackets. */
@@ -28,19 +28,9 @@ export const nats: BrokerMaker = async (dir) => {
     documented.replace(DEVICE_BLOCK, () => everyone),
   );
 
-  let running: Running | undefined;
-  const crash = async (): Promise<void> => {
-    running?.kill('SIGKILL');
-    await running?.exit;
-  };
-  return {
-    port,
-    start: async () => {
-      running = spawnProgram(NATS, ['-c', configFile], { autoKill: false });
-      await new Promise((r) => setTimeout(r, 1000));
-    },
-    log: () => running?.stderr() ?? '',
-    crash,
-    end: crash,
-  };
+  const { start, crash, stderr } = restartable(
+    () => spawnProgram(NATS, ['-c', configFile], { autoKill: false }),
+    (started) => started.line('Server is ready'),
+  );
+  return { port, start, log: stderr, crash, end: crash };
 };

@@ -3,9 +3,9 @@ import { readdir, realpath, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { adapt, docBlock } from './broker-docs.ts';
-import { type BrokerMaker, DEVICES, PASSWORD } from './broker-rig.ts';
+import { type BrokerMaker, DEVICES, PASSWORD, restartable } from './broker-rig.ts';
 import { freePort } from './free-port.ts';
-import { type Running, spawnProgram } from './spawn-node.ts';
+import { spawnProgram } from './spawn-node.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Debian's programs in PATH change the user; the ones that they call do not. */
@@ -87,18 +87,14 @@ export const rabbitmq: BrokerMaker = async (dir) => {
   });
   await waitFor(() => isOpen(mapperPort), { what: 'the port mapper' });
 
-  let running: Running | undefined;
-  const crash = async (): Promise<void> => {
-    running?.kill('SIGKILL');
-    await running?.exit;
-  };
+  const { start, crash, stdout } = restartable(
+    () => spawnProgram(program, [], { env, autoKill: false }),
+    (started) => started.line('Server startup complete', 50_000),
+  );
   return {
     port,
-    start: async () => {
-      running = spawnProgram(program, [], { env, autoKill: false });
-      await running.line('Server startup complete', 50_000);
-    },
-    log: () => running?.stdout() ?? '',
+    start,
+    log: stdout,
     crash,
     end: async () => {
       await crash();

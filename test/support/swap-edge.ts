@@ -1,4 +1,4 @@
-/** An edge that refuses one token by a code of the test's choice: for answers that no state of the sandbox leads to. */
+/** The edge during swaps: answers that no state of the sandbox leads to, and what it saw. */
 import type { Refusal } from '../../src/sandbox/contract.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
 
@@ -34,3 +34,10 @@ export const countDials = ({ accounts }: Sandbox): ((authtoken: string) => numbe
   });
   return (authtoken) => counts.get(authtoken) ?? 0;
 };
+
+/** Names of the tokens with a session, joined: one name once a swap is over. */
+export const sessionsOf = (sandbox: Sandbox): string =>
+  sandbox
+    .state()
+    .sessions.map((s) => s.authtokenName)
+    .join();

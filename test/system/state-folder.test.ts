@@ -2,7 +2,7 @@ import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 test('a state folder that is a file ends the start with 73 and the path', async () => {
@@ -31,11 +31,7 @@ test('a state folder that cannot be written ends the start with 73, the path and
 test('a state folder that becomes read-only costs no traffic, refuses what must be kept, and heals by itself', async () => {
   const device = await startDevice({
     unprivileged: true,
-    config: {
-      endpoints: [
-        { name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true },
-      ],
-    },
+    config: ALWAYS_ON,
   });
   const { cloud } = device;
   await device.until((s) => stateOf(s) === 'up', 'web is up');

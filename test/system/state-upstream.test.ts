@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
 import { freePort } from '../support/free-port.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -28,7 +28,7 @@ const isDown = (s: { readonly conditions: readonly { readonly code: string; read
 
 const config = (upstream: object) => ({
   upstreams: { hmi: upstream },
-  endpoints: [{ name: 'web', proto: 'http', upstream: 'hmi', url: 'https://device-1.edge.test', on: true }],
+  ...ALWAYS_ON,
 });
 
 test('an endpoint that is up with nothing behind it says so without being asked, and takes it back', async () => {

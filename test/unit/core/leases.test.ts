@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { EndpointSpec } from '../../../src/core/endpoint.ts';
 import {
   afterNewRevision,
   liveOverrides,
@@ -11,27 +10,10 @@ import {
   withoutOverride,
 } from '../../../src/core/override.ts';
 import { nextChange, type WantedInputs, wantedAt } from '../../../src/core/wanted.ts';
+import { endpointSpec } from '../../support/endpoint-spec.ts';
 
 const NOW = 5_000_000;
 const WALL = 1_800_000_000_000;
-
-const spec = (name: string, more: Partial<EndpointSpec> = {}): EndpointSpec => ({
-  name,
-  proto: 'http',
-  upstream: 'hmi',
-  url: '',
-  on: false,
-  policy: '',
-  binding: 'public',
-  metadata: '',
-  pooling: true,
-  metering: 'on',
-  idleCloseS: 0,
-  windows: [],
-  ttlS: 0,
-  origin: 'file',
-  ...more,
-});
 
 const override = (want: 'up' | 'down', endsAt: number | null, endpoint = 'web'): Override => ({
   endpoint,
@@ -42,20 +24,29 @@ const override = (want: 'up' | 'down', endsAt: number | null, endpoint = 'web'):
 
 const judge = (more: Partial<WantedInputs>, now = NOW) =>
   wantedAt(
-    { file: [spec('web')], document: [], overrides: [], documentAcceptedAt: NOW, windowOpen: {}, ...more },
+    {
+      file: [endpointSpec('web')],
+      document: [],
+      overrides: [],
+      documentAcceptedAt: NOW,
+      windowOpen: {},
+      ...more,
+    },
     now,
   ).get('web');
 
 describe('what is wanted', () => {
   test('is what the file declares, as long as nobody else has a say', () => {
     expect(judge({})).toMatchObject({ up: false, by: 'desired', until: null, downCause: 'desired' });
-    expect(judge({ file: [spec('web', { on: true })] })).toMatchObject({ up: true, by: 'desired' });
+    expect(judge({ file: [endpointSpec('web', { on: true })] })).toMatchObject({ up: true, by: 'desired' });
   });
 
   test('is what the document says, where it declares the same endpoint', () => {
-    const document = [spec('web', { on: true, upstream: 'camera', origin: 'document' })];
+    const document = [endpointSpec('web', { on: true, upstream: 'camera', origin: 'document' })];
     expect(judge({ document })).toMatchObject({ up: true, spec: { upstream: 'camera' } });
-    expect(judge({ file: [spec('web', { on: true })], document: [spec('web')] })?.up).toBe(false);
+    expect(judge({ file: [endpointSpec('web', { on: true })], document: [endpointSpec('web')] })?.up).toBe(
+      false,
+    );
   });
 
   test('is what a command says, until its lease ends', () => {
@@ -71,7 +62,7 @@ describe('what is wanted', () => {
       by: 'desired',
       until: null,
     });
-    const file = [spec('web', { on: true })];
+    const file = [endpointSpec('web', { on: true })];
     expect(judge({ file, overrides: [override('down', null)] })).toMatchObject({
       up: false,
       downCause: 'command',
@@ -79,7 +70,7 @@ describe('what is wanted', () => {
   });
 
   test('ends when the document is as old as its time-to-live', () => {
-    const document = [spec('web', { on: true, ttlS: 60 })];
+    const document = [endpointSpec('web', { on: true, ttlS: 60 })];
     const inputs = { document, documentAcceptedAt: NOW - 59_999 };
     expect(judge(inputs)).toMatchObject({ up: true, until: NOW + 1 });
     expect(judge({ ...inputs, documentAcceptedAt: NOW - 60_000 })).toMatchObject({
@@ -89,7 +80,7 @@ describe('what is wanted', () => {
   });
 
   test('is not while none of its weekly windows is open, but a command opens it all the same', () => {
-    const file = [spec('web', { on: true, windows: ['0 8 * * 1 / 8h'] })];
+    const file = [endpointSpec('web', { on: true, windows: ['0 8 * * 1 / 8h'] })];
     expect(judge({ file, windowOpen: { web: false } })).toMatchObject({ up: false, downCause: 'window' });
     const overrides = [override('up', NOW + 60_000)];
     expect(judge({ file, windowOpen: { web: false }, overrides })?.up).toBe(true);
@@ -98,7 +89,7 @@ describe('what is wanted', () => {
   test('changes by itself at the earliest end', () => {
     const wanted = wantedAt(
       {
-        file: [spec('a'), spec('b'), spec('c', { on: true })],
+        file: [endpointSpec('a'), endpointSpec('b'), endpointSpec('c', { on: true })],
         document: [],
         overrides: [override('up', NOW + 900, 'a'), override('up', NOW + 300, 'b')],
         documentAcceptedAt: NOW,

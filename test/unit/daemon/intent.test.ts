@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import type { EndpointSpec } from '../../../src/core/endpoint.ts';
 import { ok } from '../../../src/core/errors.ts';
 import { createIntent, type Intent } from '../../../src/daemon/intent.ts';
 import { createKeeper } from '../../../src/daemon/keeper.ts';
@@ -7,6 +6,7 @@ import type { Store } from '../../../src/daemon/ports.ts';
 import { type DesiredRecord, initialRuntime, readRuntime } from '../../../src/daemon/records.ts';
 import { openTokenVault } from '../../../src/vault/token-vault.ts';
 import { asVaultPort } from '../../../src/vault/vault-port.ts';
+import { bindOf, endpointSpec } from '../../support/endpoint-spec.ts';
 import { MANUAL_EPOCH_MS, manualClock } from '../../support/manual-clock.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
 
@@ -24,30 +24,14 @@ const device = async (ttlS: number) => {
     recovered: 'no',
   });
   const vault = asVaultPort(await openTokenVault({ dir: '/state', disk: new MemoryDisk() }));
-  const spec: EndpointSpec = {
-    name: 'web',
-    proto: 'http',
-    upstream: 'hmi',
-    url: '',
-    on: true,
-    policy: '',
-    binding: 'public',
-    metadata: '',
-    pooling: true,
-    metering: 'on',
-    idleCloseS: 0,
-    windows: [],
-    ttlS,
-    origin: 'document',
-  };
+  const spec = endpointSpec('web', { on: true, ttlS, origin: 'document' });
   const boot = (wallMs: number) => {
     const clock = manualClock(wallMs);
     const intent: Intent = createIntent({
       clock,
       fileEndpoints: [],
       documentEndpoints: () => ({ specs: [spec], denied: new Map() }),
-      resolve: ({ windows, idleCloseS, ttlS: _, origin, on, upstream, ...rest }) =>
-        ok({ ...rest, upstream: { ref: upstream, host: '127.0.0.1', port: 1 } }),
+      resolve: (declared) => ok(bindOf(declared)),
       windowState: () => undefined,
       runtime: createKeeper(store('runtime', initialRuntime)),
       document: store<DesiredRecord | null>('document', null),
