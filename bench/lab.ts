@@ -1,7 +1,7 @@
 /** A device in the sandbox for measurements: every part a process of its own, so that its CPU can be told apart. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -45,8 +45,8 @@ const firstLine = (child: ChildProcess): Promise<string> =>
     child.once('exit', (code) => reject(new Error(`ended with ${code} before its first line`)));
   });
 
-const run = (script: string, args: readonly string[]): ChildProcess =>
-  spawn(process.execPath, [join(ROOT, script), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+const run = (script: string, args: readonly string[], node = process.execPath): ChildProcess =>
+  spawn(node, [join(ROOT, script), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
 
 const post = (url: string, body: unknown): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -82,6 +82,8 @@ export const startLab = async (config: Readonly<Record<string, unknown>> = {}): 
   const line = JSON.parse(await firstLine(sandbox)) as SandboxLine;
   const upstream = keep(run('bench/upstream.ts', []));
   const upstreamUrl = await firstLine(upstream);
+  const node = join(dir, 'node');
+  await copyFile(process.execPath, node);
   const socket = join(dir, 'd.sock');
   const configFile = join(dir, 'bench.json');
   await writeFile(
@@ -115,7 +117,8 @@ export const startLab = async (config: Readonly<Record<string, unknown>> = {}): 
     daemonPid: () => daemon?.pid ?? 0,
     status,
     startDaemon: () => {
-      daemon = keep(run('dist/lockkeeperd.js', ['--config', configFile]));
+      // With a Node of its own: pages shared with the other parts would count for half.
+      daemon = keep(run('dist/lockkeeperd.js', ['--config', configFile], node));
       daemon.stdout?.resume();
       return Promise.resolve();
     },
