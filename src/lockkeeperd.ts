@@ -12,6 +12,7 @@ import { reload } from './assembly/unit-reload.ts';
 import { sweep } from './assembly/unit-sweep.ts';
 import { checkConfig, loadConfigHere } from './config/main-check.ts';
 import { ignoreProxies } from './config/proxy-variables.ts';
+import { lendServiceCredentials } from './config/service-credentials.ts';
 import { systemClock } from './core/clock.ts';
 import { EXIT, type Fault } from './core/errors.ts';
 import { VERSION } from './core/version.ts';
@@ -148,6 +149,7 @@ const main = async (): Promise<void> => {
     takeOver?: boolean;
   }>();
   if (options.check === true) {
+    lendServiceCredentials(process.env);
     const outcome = await checkConfig(options.config);
     process.stdout.write(outcome.stdout);
     process.stderr.write(outcome.stderr);

@@ -10,6 +10,7 @@ import { type ConfigProblem, formatProblem, isWithin, joinPath, problem } from '
 import { checkRules } from './rules.ts';
 import { checkSchema } from './schema-check.ts';
 import { findSecrets } from './secret-guard.ts';
+import { isOutOfSight } from './service-credentials.ts';
 import { filePath, type ReadFile, readJsonFile } from './text-file.ts';
 
 export interface LoadOptions {
@@ -18,6 +19,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readFile: ReadFile;
   readonly lookup: Lookup;
+  /** True where the service itself is not running: its credentials may be out of sight then. */
+  readonly isLookOnly?: boolean;
 }
 
 /** A configuration ready for use. `warnings` are sentences for the log: nothing is wrong, but somebody should know. */
@@ -69,11 +72,12 @@ const withSource = (
 /** What needs the disk or the network: the keys file, the policies, the broker's address. */
 const checkWorld = async (
   config: Config,
-  { env, readFile, lookup }: LoadOptions,
+  { env, readFile, lookup, isLookOnly }: LoadOptions,
 ): Promise<{ readonly policyTexts: PolicyTexts; readonly problems: readonly ConfigProblem[] }> => {
   const policies = await readPolicies(config.policies, readFile);
   const problems = [...policies.problems, ...(await checkBrokerTrust(config, lookup))];
-  if (config.trust.keysFile !== '') {
+  const isSeen = isLookOnly !== true || !isOutOfSight(config.trust.keysFile, env);
+  if (config.trust.keysFile !== '' && isSeen) {
     const path = filePath(config.trust.keysFile, env['CREDENTIALS_DIRECTORY']);
     const keys =
       path === null

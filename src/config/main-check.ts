@@ -5,6 +5,7 @@ import { EXIT } from '../core/errors.ts';
 import { formatConfig } from './check.ts';
 import { type LoadResult, loadConfig } from './load-config.ts';
 import { secretFileWarnings, secretPlaces } from './secret-files.ts';
+import { isOutOfSight } from './service-credentials.ts';
 
 /** Text for the two streams, and the exit code. */
 export interface CheckOutcome {
@@ -13,15 +14,20 @@ export interface CheckOutcome {
   readonly code: number;
 }
 
-/** `loadConfig` with this machine's disk and resolver, and what there is to say about the files with secrets. */
+/**
+ * `loadConfig` with this machine's disk and resolver, and what there is to say about the files with secrets. `isLookOnly`:
+ * for a person, outside the service.
+ */
 export const loadConfigHere = async (
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
+  isLookOnly = false,
 ): Promise<LoadResult> => {
   const loaded = await loadConfig({
     file,
     env,
     readFile,
+    isLookOnly,
     lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
   });
   if (!loaded.ok) return loaded;
@@ -37,12 +43,15 @@ export const checkConfig = async (
   file: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<CheckOutcome> => {
-  const loaded = await loadConfigHere(file, env);
+  const loaded = await loadConfigHere(file, env, true);
   if (!loaded.ok) return { stdout: '', stderr: lines(loaded.lines), code: EXIT.config };
   const { config, warnings } = loaded.value;
+  const unseen = isOutOfSight(config.trust.keysFile, env)
+    ? [`trust.keysFile: ${config.trust.keysFile} exists only inside the service, and was not looked at`]
+    : [];
   return {
     stdout: formatConfig(config),
-    stderr: lines(warnings.map((text) => `warning: ${text}`)),
+    stderr: lines([...warnings, ...unseen].map((text) => `warning: ${text}`)),
     code: EXIT.ok,
   };
 };

@@ -1,16 +1,26 @@
 /** The files with secrets: there, readable, closed to others, and of the form that they should have. Never shown. */
 import type { Config } from '../config/config.ts';
+import { isOutOfSight } from '../config/service-credentials.ts';
 import { readSecret } from '../vault/secret-file.ts';
 import { type Finding, fine, found, skipped } from './finding.ts';
 
 /** ngrok's authtokens: two long words of letters and digits, joined by an underscore. */
 const TOKEN_FORM = /^[A-Za-z0-9]{20,}_[A-Za-z0-9]{15,}$/;
 
+/** Why a credential cannot be looked at from a shell, and how it can be. */
+export const OUT_OF_SIGHT =
+  'they exist only inside the service: run this as root on a device whose service runs';
+
 const checkFile = async (
   check: string,
   reference: string,
   env: NodeJS.ProcessEnv,
 ): Promise<{ readonly finding: Finding; readonly text: string | null }> => {
+  if (isOutOfSight(reference, env))
+    return {
+      text: null,
+      finding: skipped(check, `${reference}: credentials cannot be seen, ${OUT_OF_SIGHT}`),
+    };
   const secret = await readSecret(reference, env);
   if (!secret.ok)
     return {
@@ -20,7 +30,7 @@ const checkFile = async (
         'error',
         'FILE_UNREADABLE',
         secret.fault.message,
-        'Mend path, owner or mode; a credential exists only inside the service.',
+        'Mend path, owner or mode; a credential is made by a LoadCredential= line of the unit.',
       ),
     };
   const { warning, text } = secret.value;
@@ -53,7 +63,12 @@ export const checkSecrets = async (config: Config, env: NodeJS.ProcessEnv): Prom
         : finding,
     );
   }
-  const others = { 'broker password': config.mqtt.passwordFile, 'page token': config.http.tokenFile };
+  const others = {
+    'broker password': config.mqtt.passwordFile,
+    'device key': config.device.keyFile,
+    'vault key': config.vault.keyFile,
+    'page token': config.http.tokenFile,
+  };
   for (const [check, reference] of Object.entries(others))
     if (reference !== '') findings.push((await checkFile(check, reference, env)).finding);
   return findings;

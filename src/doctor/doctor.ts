@@ -1,13 +1,15 @@
 /** Looks at everything between this device and its work, from the configuration to the upstreams. Changes nothing. */
 import type { Config } from '../config/config.ts';
 import { loadConfigHere } from '../config/main-check.ts';
+import { isLoginOutOfSight } from '../config/service-credentials.ts';
+import { filePath } from '../config/text-file.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Result } from '../core/errors.ts';
 import { parseBrokerUrl } from '../link/broker-url.ts';
 import { checkBroker } from './check-broker.ts';
 import { checkClock, checkStateDir } from './check-machine.ts';
 import { checkPlace } from './check-place.ts';
-import { checkSecrets } from './check-secrets.ts';
+import { checkSecrets, OUT_OF_SIGHT } from './check-secrets.ts';
 import { checkService } from './check-service.ts';
 import { checkUpstreams } from './check-upstreams.ts';
 import { type Finding, fine, found, skipped } from './finding.ts';
@@ -104,26 +106,36 @@ const hostPort = (text: string): { readonly host: string; readonly port: number 
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 };
 
-const checkEdge = ({ ngrok }: Config, clock: Clock): Promise<Finding> =>
+/** A credential's place in its folder. */
+const pathOf = (reference: string, env: NodeJS.ProcessEnv): string =>
+  filePath(reference, env['CREDENTIALS_DIRECTORY']) ?? reference;
+
+const checkEdge = ({ ngrok }: Config, clock: Clock, env: NodeJS.ProcessEnv): Promise<Finding> =>
   checkPlace(
     {
       check: 'edge',
       ...hostPort(ngrok.serverAddr || NGROK_EDGE),
       isTls: true,
-      caFile: ngrok.caFile,
+      caFile: pathOf(ngrok.caFile, env),
       // ngrok's own edge is known by an authority that the agent brings along.
       trustsAnyone: ngrok.caFile === '' && ngrok.serverAddr === '',
     },
     clock,
   );
 
-const checkBrokerAll = async (config: Config, clock: Clock): Promise<readonly Finding[]> => {
+const checkBrokerAll = async (
+  config: Config,
+  clock: Clock,
+  env: NodeJS.ProcessEnv,
+): Promise<readonly Finding[]> => {
   const target = parseBrokerUrl(config.mqtt.url);
   if (!target.ok)
     return [found('broker', 'error', target.fault.code, target.fault.message, 'Mend mqtt.url.')];
+  if (isLoginOutOfSight(config, env))
+    return [skipped('broker login', `not tried: it needs credentials, and ${OUT_OF_SIGHT}`)];
   const { host, port, isSecure } = target.value;
   const place = await checkPlace(
-    { check: 'broker', host, port, isTls: isSecure, caFile: config.mqtt.caFile },
+    { check: 'broker', host, port, isTls: isSecure, caFile: pathOf(config.mqtt.caFile, env) },
     clock,
   );
   return place.severity === 'error'
@@ -134,7 +146,7 @@ const checkBrokerAll = async (config: Config, clock: Clock): Promise<readonly Fi
 /** Never rejects for what it finds; findings come in the order in which a person would look. */
 export const examine = async (options: DoctorOptions): Promise<readonly Finding[]> => {
   const { clock, env, configFile } = options;
-  const loaded = await loadConfigHere(configFile, env);
+  const loaded = await loadConfigHere(configFile, env, true);
   if (!loaded.ok)
     return [
       ...loaded.lines.map((line) =>
@@ -149,8 +161,8 @@ export const examine = async (options: DoctorOptions): Promise<readonly Finding[
     checkDaemon(options, config.socket),
     checkStateDir(config.stateDir),
     checkSecrets(config, env),
-    checkEdge(config, clock),
-    checkBrokerAll(config, clock),
+    checkEdge(config, clock, env),
+    checkBrokerAll(config, clock, env),
     checkUpstreams(config, clock),
   ]);
   return [

@@ -1,5 +1,6 @@
 /** `doctor`: what stands between this device and its work, and what to do about each thing. */
 import type { Command } from 'commander';
+import { lendServiceCredentials } from '../../config/service-credentials.ts';
 import { EXIT } from '../../core/errors.ts';
 import { examine } from '../../doctor/doctor.ts';
 import { type Finding, hasErrors } from '../../doctor/finding.ts';
@@ -39,6 +40,7 @@ export const addDoctorCommand = (program: Command, cli: Cli): void => {
     .action(
       cli.action(async (options: DoctorCommandOptions) => {
         const out = cli.output(options);
+        lendServiceCredentials(cli.env);
         const findings = await examine({
           configFile: options.config,
           clock: cli.clock,
