@@ -13,20 +13,28 @@ export const createDeviceIdentity = async (device: string, keys: DeviceKeys): Pr
     return { kid, x, proof: await proveKey(secret, device, { kid, x }) };
   };
 
+  const renew: DeviceIdentity['renew'] = async (sealed, nowS) => {
+    const secret = await openChallenge(sealed, [keys.current()], device);
+    if (!secret.ok) {
+      // Sealed to the key before: an earlier answer was lost, and its sender must learn which key is in use.
+      const late = await openChallenge(sealed, keys.openers(nowS), device);
+      return late.ok ? ok(await prove(late.value)) : late;
+    }
+    const renewed = await keys.rotate(nowS);
+    if (!renewed.ok) return renewed;
+    fingerprint = await deviceFingerprint(keys.current().x);
+    return ok(await prove(secret.value));
+  };
+
+  // Of two at once each would make a key, and the second take the pinned one out of its day of grace.
+  let turn: Promise<unknown> = Promise.resolve();
   return {
     publicKey: () => publicDeviceKey(keys.current()),
     fingerprint: () => fingerprint,
-    renew: async (sealed, nowS) => {
-      const secret = await openChallenge(sealed, [keys.current()], device);
-      if (!secret.ok) {
-        // Sealed to the key before: an earlier answer was lost, and its sender must learn which key is in use.
-        const late = await openChallenge(sealed, keys.openers(nowS), device);
-        return late.ok ? ok(await prove(late.value)) : late;
-      }
-      const renewed = await keys.rotate(nowS);
-      if (!renewed.ok) return renewed;
-      fingerprint = await deviceFingerprint(keys.current().x);
-      return ok(await prove(secret.value));
+    renew: (sealed, nowS) => {
+      const mine = turn.then(() => renew(sealed, nowS));
+      turn = mine.catch(() => undefined);
+      return mine;
     },
   };
 };
