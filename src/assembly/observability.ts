@@ -93,6 +93,8 @@ export const createObservability = async (options: ObservabilityOptions): Promis
       };
     },
     stalled: () => options.daemon().stalled(),
+    upstreamUrl: (upstream: string) => config.upstreams[upstream]?.url ?? upstream,
+    isPooled: (endpoint: string) => config.endpoints.find(({ name }) => name === endpoint)?.pooling ?? true,
   };
 
   const token = async (): Promise<string | null> => {

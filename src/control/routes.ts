@@ -1,6 +1,6 @@
 /** What may be read of the daemon over HTTP, the same on the control socket and on the loopback port. */
 import type { StatusDocument } from '../daemon/status.ts';
-import { agentEndpoint, agentEndpoints, agentStatus } from './agent-api.ts';
+import { agentEndpoint, agentEndpoints, agentStatus, type EndpointFacts } from './agent-api.ts';
 import { EXPOSITION_TYPE } from './exposition.ts';
 import { type MachineMetrics, metricsText } from './metrics.ts';
 import { readiness } from './readiness.ts';
@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** Where the answers come from. */
-export interface Observed {
+export interface Observed extends EndpointFacts {
   /** The status with the health report in it. */
   status(): StatusDocument & Readonly<Record<string, unknown>>;
   machine(): Promise<MachineMetrics>;
@@ -54,10 +54,10 @@ export const metrics = async (observed: Observed): Promise<Answer> => ({
 export const readings = (path: string, observed: Observed): Answer | null => {
   if (path === '/v1/status') return json(200, observed.status());
   if (path === '/api/status') return json(200, agentStatus(observed.status()));
-  if (path === '/api/endpoints') return json(200, agentEndpoints(observed.status()));
+  if (path === '/api/endpoints') return json(200, agentEndpoints(observed.status(), observed));
   const [, name] = /^\/api\/endpoints\/([a-z0-9-]{1,64})$/.exec(path) ?? [];
   if (name === undefined) return null;
-  const found = agentEndpoint(observed.status(), name);
+  const found = agentEndpoint(observed.status(), name, observed);
   return found === null
     ? json(404, { status_code: 404, msg: 'No endpoint of that name is up.' })
     : json(200, found);

@@ -65,6 +65,8 @@ const startDaemon = async () => {
     status: () => ({ ...STATUS }),
     machine: () => Promise.reject(new Error('nobody asks')),
     stalled: () => null,
+    upstreamUrl: (upstream) => upstream,
+    isPooled: () => true,
     lock: async () => {
       calls.push('lock');
       return ok(undefined);
