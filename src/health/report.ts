@@ -11,7 +11,8 @@ export interface HealthPart {
 
 export interface HealthReport {
   readonly level: Level;
-  readonly session: HealthPart;
+  readonly session: HealthPart &
+    Pick<StatusDocument['session'], 'state' | 'since' | 'latencyMs' | 'reconnects'>;
   readonly path: HealthPart & {
     readonly endpoints: readonly {
       readonly name: string;
@@ -57,13 +58,18 @@ const OVERLOADED = 4;
 const worst = (levels: readonly Level[]): Level =>
   levels.includes('error') ? 'error' : levels.includes('warning') ? 'warning' : 'ok';
 
-const sessionPart = ({ session }: StatusDocument): HealthPart => {
+const sessionJudged = ({ session }: StatusDocument): HealthPart => {
   if (session.state === 'connected') return { level: 'ok', text: "A session to ngrok's edge stands." };
   if (session.state === 'stopped') return { level: 'ok', text: 'No session is needed now.' };
   const why = session.lastError?.message;
   return session.state === 'auth-failed'
     ? { level: 'error', text: why ?? 'There is no authtoken that the edge takes.' }
     : { level: 'error', text: why ?? "No session to ngrok's edge; trying again." };
+};
+
+const sessionPart = (status: StatusDocument): HealthReport['session'] => {
+  const { state, since, latencyMs, reconnects } = status.session;
+  return { ...sessionJudged(status), state, since, latencyMs, reconnects };
 };
 
 const isWanted = (state: string): boolean => state !== 'down';

@@ -158,3 +158,20 @@ test('a visit through the public URL tells a whole way from a broken one, and no
     text: 'Not reached through the public URL: web.',
   });
 });
+
+test('the session tells its state, how fast it is, how often it came again, and since when it stands', () => {
+  const session = {
+    ...statusDocumentOf().session,
+    state: 'connected' as const,
+    since: '2026-11-01T00:00:00.000Z',
+    latencyMs: 41,
+    reconnects: 3,
+  };
+  expect(report({ status: statusDocumentOf({ session }) }).session).toMatchObject({
+    level: 'ok',
+    state: 'connected',
+    since: '2026-11-01T00:00:00.000Z',
+    latencyMs: 41,
+    reconnects: 3,
+  });
+});
