@@ -51,6 +51,17 @@ const upstreamProblems = (name: string, config: Config): readonly ConfigProblem[
   ];
 };
 
+/** What the kernel takes for the name of a socket, without the byte that ends it. */
+const MAX_SOCKET_BYTES = 107;
+
+const ownPathProblems = ({ socket, stateDir }: Config): readonly ConfigProblem[] => [
+  ...(stateDir === '' ? [problem('stateDir', 'must name a folder')] : []),
+  ...(socket === '' ? [problem('socket', 'must name a file')] : []),
+  ...(Buffer.byteLength(socket) > MAX_SOCKET_BYTES
+    ? [problem('socket', `is longer than the ${MAX_SOCKET_BYTES} bytes that a socket's path may have`)]
+    : []),
+];
+
 const unknownName = (kind: string, name: string, names: readonly string[]): string => {
   const near = closest(name, names);
   return `names no ${kind}${near === null ? `; there ${names.length === 0 ? 'are none' : `is ${names.join(', ')}`}` : `; did you mean ${near}?`}`;
@@ -113,6 +124,7 @@ const hasLocalWindow = (endpoint: EndpointConfig): boolean =>
   });
 
 const RULES: readonly Rule[] = [
+  { needs: ['socket', 'stateDir'], check: ownPathProblems },
   { needs: ['mqtt'], check: ({ mqtt }) => faulty('mqtt.url', parseMqttUrl(mqtt.url)) },
   {
     needs: ['mqtt'],

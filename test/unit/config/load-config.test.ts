@@ -345,3 +345,12 @@ test('prints the same text for the same meaning', async () => {
   const reversed = Object.fromEntries(Object.entries({ ...BENCH_CONFIG, upstreams: turned }).reverse());
   expect(await shown({ config: reversed })).toBe(await shown({ config: { ...BENCH_CONFIG, upstreams } }));
 });
+
+test.each([
+  [{ socket: '' }, 'socket must name a file'],
+  [{ stateDir: '' }, 'stateDir must name a folder'],
+  [{ socket: `/run/${'s'.repeat(120)}.sock` }, 'socket is longer than the 107 bytes'],
+])('refuses a place that cannot be used: %j', async (more, line) => {
+  const [first] = await loadBad({ config: { ...BENCH_CONFIG, ...more } });
+  expect(first).toContain(line);
+});
