@@ -49,7 +49,7 @@ export interface Profile {
   /** Key that signs commands and documents. */
   readonly sign: { readonly kid: string; readonly keyFile: string };
   readonly rootKeyFile: string;
-  /** The `trust.keysFile` of the devices, as `keys` writes it. */
+  /** The `trust.keysFile` of the devices, as `keys` writes it; `keys.json` beside the profile where none is named. */
   readonly keysFile: string;
   readonly api: { readonly url: string; readonly keyFile: string };
   /** Folder with one record per device: pinned key, last `seq`, `rev` and `gen`. */
@@ -97,7 +97,7 @@ const fill = (
     trust: read.trust ?? 'signed',
     sign: { kid: read.sign?.kid ?? '', keyFile: path(read.sign?.keyFile) },
     rootKeyFile: path(read.rootKeyFile),
-    keysFile: path(read.keysFile),
+    keysFile: path(read.keysFile) || join(baseDir, 'keys.json'),
     api: { url: read.api?.url ?? 'https://api.ngrok.com', keyFile: path(read.api?.keyFile) },
     devicesDir: path(read.devicesDir) || join(home, 'devices'),
     auditFile: path(read.auditFile) || join(home, 'audit.jsonl'),

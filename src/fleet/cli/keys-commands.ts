@@ -53,10 +53,6 @@ const placesOf = async (cli: Cli, options: KeysOptions): Promise<Result<Places>>
     return failed(
       fault('BAD_ARGS', 'Where is the root key: rootKeyFile in the profile, or --root-key.', false),
     );
-  if (keysFile === '')
-    return failed(
-      fault('BAD_ARGS', 'Where is the keys file: keysFile in the profile, or --keys-file.', false),
-    );
   return ok({ rootKey, keysFile, profile: profile.value });
 };
 
@@ -238,10 +234,6 @@ export const addKeysCommands = (program: Command, cli: Cli): void => {
         const profile = await profileOf(cli, options);
         if (!profile.ok) return out.fail(profile.fault);
         const path = options.keysFile ?? profile.value.keysFile;
-        if (path === '')
-          return out.fail(
-            fault('BAD_ARGS', 'Where is the keys file: keysFile in the profile, or --keys-file.', false),
-          );
         const opened = await readKeys(path);
         if (!opened.ok) return failedCode(out, opened.fault);
         const signer =

@@ -116,7 +116,6 @@ const argsOf = async (
   if (op === 'rekey') return rekeyArgs(cli, out, link, profile, device, options);
   if (op === 'keys') {
     const path = options.keysFile ?? profile.keysFile;
-    if (path === '') return bad('keys needs a keys file: keysFile in the profile, or --keys-file.');
     const keys = await readKeys(path);
     return keys.ok ? ok({ set: keys.value.file.set }) : keys;
   }

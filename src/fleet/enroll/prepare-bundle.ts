@@ -74,8 +74,6 @@ export const prepareBundle = async (options: PrepareOptions): Promise<Result<Pre
   if (site !== null && site.tag.policy !== '') files['policies/site.yml'] = site.tag.policy;
   let keys = '';
   if (profile.trust === 'signed') {
-    if (profile.keysFile === '')
-      return bad('Where is the keys file that devices trust: keysFile in the profile.');
     const text = await readText(profile.keysFile);
     if (!text.ok) return text;
     keys = text.value;
