@@ -71,13 +71,14 @@ export interface LinkStatus {
   readonly sinceMs: number;
   /** Connections made since start; the `n` of presence. */
   readonly connects: number;
+  /** Why there is no connection; null while there is one. */
   readonly lastError: Fault | null;
   /** Filters that the broker refused, with what it said. */
   readonly refusedFilters: readonly string[];
   /**
-   * What is wrong with the link although it may be up: a refused filter, a denied topic, a client certificate that
-   * ends soon or does not fit its key, a second client with this id, a clock that makes certificates invalid. Each
-   * stands until it is over; the code and message make a condition.
+   * What is wrong with the link. It has been away for a while; or, although it may be up: a refused filter, a denied
+   * topic, a client certificate that ends soon or does not fit its key, a second client with this id, a clock that
+   * makes certificates invalid. Each stands until it is over; the code and message make a condition.
    */
   readonly problems: readonly Fault[];
   /** Whole days until the client certificate that the next connect would use ends; null without one. Negative when over. */

@@ -197,5 +197,6 @@ export const reportKey = (s: Snapshot, conditions: readonly Condition[]): string
     ]),
     s.locked,
     s.cred,
-    conditions.map((c) => [c.code, c.endpoint, c.message]),
+    // A missing link can be reported only when it is back, and then all is reported anyway.
+    conditions.filter((c) => c.code !== 'BROKER_NET').map((c) => [c.code, c.endpoint, c.message]),
   ]);

@@ -7,7 +7,10 @@ const DAY_MS = 86_400_000;
 /** The client certificate is spoken of from so many days before its end. */
 const EXPIRY_WARNING_DAYS = 14;
 
-/** Failures that a person has to do something about; the others are told by the link's state alone. */
+/** A link may be away for so long before that is a problem: a broker restarts, a cell changes. */
+export const AWAY_GRACE_MS = 10_000;
+
+/** Failures that a person has to do something about, told at once; the others once they last. */
 const STANDING: ReadonlySet<FailureKind> = new Set<FailureKind>([
   'auth',
   'tls',
@@ -25,6 +28,8 @@ export interface ProblemFacts {
   readonly isDuplicate: boolean;
   /** Why there is no link; null while there is one. */
   readonly failure: Failure | null;
+  /** How long there has been no link; null while there is one. */
+  readonly awayMs: number | null;
   readonly wallMs: number;
 }
 
@@ -44,11 +49,17 @@ const expiry = (credentials: Credentials | null, wallMs: number): readonly Fault
   return [fault('CLIENT_CERT_EXPIRING', message, false)];
 };
 
+const away = ({ failure, awayMs }: ProblemFacts): readonly Fault[] => {
+  if (failure !== null && STANDING.has(failure.kind)) return [failure.fault];
+  if (awayMs === null || awayMs < AWAY_GRACE_MS) return [];
+  return [failure?.fault ?? fault('BROKER_NET', 'There is no connection to the broker yet.', true)];
+};
+
 /** Everything that is wrong with the link at this moment, each with a sentence of its own. */
 export const linkProblems = (facts: ProblemFacts): readonly Fault[] => {
-  const { hunt, denied, credentials, isDuplicate, failure, wallMs } = facts;
+  const { hunt, denied, credentials, isDuplicate, wallMs } = facts;
   return [
-    ...(failure !== null && STANDING.has(failure.kind) ? [failure.fault] : []),
+    ...away(facts),
     ...Object.entries(hunt.refused).map(([filter, code]) =>
       fault(
         'BROKER_FILTER_REFUSED',

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { MqttConfig } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
-import { type Fault, fault, LockkeeperError } from '../core/errors.ts';
+import { fault, LockkeeperError } from '../core/errors.ts';
 import type { Link, LinkHandlers, LinkState, LinkStatus } from '../daemon/ports.ts';
 import { parseBrokerUrl } from './broker-url.ts';
 import { type Connection, type Delivery, openConnection } from './connection.ts';
@@ -11,7 +11,7 @@ import { createDeniedTopics } from './denied-topics.ts';
 import { refusedFilters } from './filter-hunt.ts';
 import { createInbox, FLEET_BACKLOG } from './inbox.ts';
 import { classifyLoss, type Failure, type FailureKind } from './link-errors.ts';
-import { certificateDaysLeft, linkProblems } from './link-problems.ts';
+import { AWAY_GRACE_MS, certificateDaysLeft, linkProblems } from './link-problems.ts';
 import { MAX_PAYLOAD_BYTES } from './packet-guard.ts';
 import {
   chooseProtocol,
@@ -96,8 +96,10 @@ export const createLink = (options: LinkOptions): Link => {
   let usedPrint = '';
   let current: Current | null = null;
   let connects = 0;
-  let lastError: Fault | null = null;
+  /** Why there is no link; null while there is one. */
   let failure: Failure | null = null;
+  /** Monotonic time since when there is no link; null while there is one, and when none is wanted. */
+  let awaySinceMs: number | null = null;
   let earlyCloses = 0;
   /** True after an end over a subscription: some brokers store the refused filter and choke on it at the next connect. */
   let isSessionSuspect = false;
@@ -107,6 +109,7 @@ export const createLink = (options: LinkOptions): Link => {
   let isStopped = true;
   let cancelWait: (() => void) | null = null;
   let cancelTick: (() => void) | null = null;
+  let cancelAway: (() => void) | null = null;
   let lastTold = '';
 
   const status = (): LinkStatus => {
@@ -117,7 +120,7 @@ export const createLink = (options: LinkOptions): Link => {
       protocol: current !== null && current.upAtMs !== null ? current.protocol : null,
       sinceMs,
       connects,
-      lastError,
+      lastError: failure?.fault ?? null,
       refusedFilters: refusedFilters(subscriptions.hunt()),
       problems: linkProblems({
         hunt: subscriptions.hunt(),
@@ -125,6 +128,7 @@ export const createLink = (options: LinkOptions): Link => {
         credentials,
         isDuplicate: reconnect.isDuplicate,
         failure,
+        awayMs: awaySinceMs === null ? null : clock.now() - awaySinceMs,
         wallMs,
       }),
       certificateDaysLeft: certificateDaysLeft(credentials, wallMs),
@@ -145,6 +149,18 @@ export const createLink = (options: LinkOptions): Link => {
     sinceMs = clock.wall();
   };
 
+  const goneAway = (): void => {
+    if (awaySinceMs !== null) return;
+    awaySinceMs = clock.now();
+    cancelAway = clock.after(AWAY_GRACE_MS, tell);
+  };
+
+  const cameBack = (): void => {
+    failure = null;
+    awaySinceMs = null;
+    cancelAway?.();
+  };
+
   /** Reads the files; null when there is something to connect with. */
   const readCredentials = async (): Promise<Failure | null> => {
     const read = await reader.read();
@@ -163,7 +179,7 @@ export const createLink = (options: LinkOptions): Link => {
 
   const failed = (why: Failure, upMs: number | null): void => {
     failure = why;
-    lastError = why.fault;
+    goneAway();
     const spreadMs = (options.spreadS?.() ?? 0) * 1000;
     const next = afterDown(reconnect, { kind: why.kind, atMs: clock.now(), upMs }, spreadMs, clock.random());
     reconnect = next.state;
@@ -187,9 +203,13 @@ export const createLink = (options: LinkOptions): Link => {
     protocol = protocolWorked(protocol, c.protocol, clock.wall());
     if (protocol.remembered !== null) protoMemory.set(target.shown, protocol.remembered);
     if (!(await c.run.sync()) || c !== current || isStopped) return;
+    cameBack();
+    // Told while nothing can go out yet: the first report says that the outage is over, and no event overtakes it.
+    tell();
+    await Promise.resolve();
+    if (c !== current || isStopped) return;
     c.isReady = true;
     isSessionSuspect = false;
-    failure = null;
     enter('connected');
     log.info(
       { broker: target.shown, protocol: c.protocol, connect: c.n, sessionPresent },
@@ -332,6 +352,7 @@ export const createLink = (options: LinkOptions): Link => {
     start() {
       if (!isStopped) return;
       isStopped = false;
+      goneAway();
       cancelTick = clock.after(TICK_MS, () => void tick());
       void attempt();
     },
@@ -369,6 +390,8 @@ export const createLink = (options: LinkOptions): Link => {
     },
     async stop() {
       isStopped = true;
+      awaySinceMs = null;
+      cancelAway?.();
       cancelWait?.();
       cancelTick?.();
       cancelWait = null;

@@ -105,10 +105,28 @@ test('a broker that goes away costs nothing, and what happened meanwhile is told
   if (pid === undefined) throw new Error('no tunnel process');
   process.kill(pid, 'SIGKILL');
   await device.until((s) => s.session.reconnects >= 1 && stateOf(s) === 'up', 'the session is back');
+  const away = await device.until((s) => s.conditions.some((c) => c.code === 'BROKER_NET'), 'the condition');
+  expect(away.conditions.find((c) => c.code === 'BROKER_NET')).toMatchObject({ severity: 'warning' });
+  expect(away.link.lastError).toMatchObject({ code: 'BROKER_NET' });
+  const heard = cloud.messages().length;
   await device.fault({ op: 'broker', on: true });
-  await device.until((s) => s.link.state === 'connected', 'the link is back', 40_000);
+  const back = await device.until((s) => s.link.state === 'connected', 'the link is back', 60_000);
+  expect(back.link.lastError).toBeNull();
+  expect(back.conditions.map((c) => c.code)).toEqual(['BROKER_MODE']);
   await waitFor(() => cloud.events().some((e) => e.type === 'session.lost'));
   await waitFor(() => cloud.presence()?.online === true && Number(cloud.presence()?.n) > birth);
+  await waitFor(() => cloud.events().some((e) => e.type === 'condition.cleared' && e.code === 'BROKER_NET'));
+  const changes = cloud.events().filter((e) => e.code === 'BROKER_NET');
+  expect(changes.map((e) => e.type)).toEqual(['condition.set', 'condition.cleared']);
+  // Birth, then the report, which knows that the outage is over, then what happened meanwhile.
+  const fresh = cloud
+    .messages()
+    .slice(heard)
+    .filter(({ retain }) => !retain);
+  const kinds = fresh.map(({ topic }) => topic.split('/')[4]);
+  expect(kinds.slice(0, 3)).toEqual(['presence', 'reported', 'event']);
+  const reports = fresh.filter(({ topic }) => topic.endsWith('/reported'));
+  expect(reports.some(({ text }) => text.includes('BROKER_NET'))).toBe(false);
 });
 
 test('a token that is revoked is told once, asked for once, and a new one brings the device back', async () => {

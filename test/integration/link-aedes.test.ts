@@ -31,6 +31,8 @@ test('tries MQTT 5 again when the memory is a day old', async () => {
   const world = startLink({ url }, { memory });
   await waitFor(() => world.link.status().state === 'connected');
   expect(world.changes.some((s) => s.lastError?.code === 'BROKER_REFUSED')).toBe(true);
+  // A version that is not spoken there is no error of a link that stands.
+  expect(world.link.status().lastError).toBeNull();
   expect(Date.now() - (world.memory.get(url)?.sinceMs ?? 0)).toBeLessThan(60_000);
 });
 
@@ -54,6 +56,28 @@ test('falls back when the peer closes on MQTT 5 only', async () => {
   const world = startLink({ url: stub.url }, { clock: fastClock(20) });
   await waitFor(() => world.link.status().state === 'connected');
   expect(world.memory.get(stub.url)).toMatchObject({ version: 4 });
+});
+
+test('is a problem when it stays away, until it is back, and nothing is left of the reason then', async () => {
+  let isBroken = true;
+  const stub = await startTcpStub((socket, bytes) => {
+    if (isBroken) socket.destroy();
+    else if (bytes[0] === 0x10) socket.write(Buffer.from([0x20, 2, 0, 0]));
+    else if (bytes[0] === 0x82) socket.write(Buffer.from([0x90, 4, bytes[2] ?? 0, bytes[3] ?? 0, 1, 1]));
+  });
+  const world = startLink({ url: stub.url, protocol: '4' }, { clock: fastClock(100) });
+  const { lastError } = await waitFor(() => {
+    const status = world.link.status();
+    return status.problems.length > 0 && status;
+  });
+  expect(lastError).toMatchObject({ code: 'BROKER_NET', retryable: true });
+  expect(world.changes[1]).toMatchObject({ state: 'offline', problems: [] });
+  isBroken = false;
+  await waitFor(() => world.link.status().state === 'connected');
+  expect(world.link.status()).toMatchObject({ problems: [], lastError: null });
+  // Whoever reports at once when the link stands says so already.
+  const before = world.changes.findIndex(({ state }) => state === 'connected') - 1;
+  expect(world.changes[before]).toMatchObject({ state: 'connecting', problems: [] });
 });
 
 test('never changes the version over a refused password, and says what is wrong', async () => {

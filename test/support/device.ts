@@ -15,7 +15,11 @@ type Json = Readonly<Record<string, unknown>>;
 
 export interface StatusSeen {
   readonly pid: number;
-  readonly link: { readonly state: string; readonly protocol: number | null };
+  readonly link: {
+    readonly state: string;
+    readonly protocol: number | null;
+    readonly lastError: { readonly code: string } | null;
+  };
   readonly session: {
     readonly state: string;
     readonly generation: number;
