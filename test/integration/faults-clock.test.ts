@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Cloud, ResultSeen } from '../support/cloud.ts';
 import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
+import { faultBroker } from '../support/fault-broker.ts';
 import { faultClock } from '../support/fault-clock.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -15,7 +16,8 @@ const expectUnsure = (end: ResultSeen, cloud: Cloud): void => {
 };
 
 test('a lease ends by the monotonic clock, whatever the wall clock does; commands are judged by what is known of the time', async () => {
-  const device = await startDevice({ start: false });
+  const broker = await faultBroker();
+  const device = await startDevice({ start: false, brokerUrl: broker.url });
   const { cloud } = device;
   const clock = faultClock(device);
   await clock.set(0);
@@ -46,7 +48,7 @@ test('a lease ends by the monotonic clock, whatever the wall clock does; command
   expect((await device.visit()).status).toBe(200);
 
   // Nobody can remind it: the broker is away too.
-  await device.fault({ op: 'broker', on: false });
+  await broker.stop('SIGKILL');
   const ended = await device.until((s) => stateOf(s) === 'down', 'the lease has ended', 75_000);
   expect(ended.link.state).not.toBe('connected');
   expect((await device.visit()).status).toBe(404);
@@ -55,6 +57,7 @@ test('a lease ends by the monotonic clock, whatever the wall clock does; command
 test('a device that boots in 1970 serves, takes only commands of this boot, and all once its clock is right', async () => {
   const device = await startDevice({
     start: false,
+    brokerUrl: (await faultBroker()).url,
     config: ALWAYS_ON,
   });
   const { cloud } = device;

@@ -1,6 +1,7 @@
 /** The disk under the state folder: full and read-only, while the daemon runs and at its start. */
 import { expect, test } from 'vitest';
 import { type Device, isAlive, type StatusSeen, startDevice, stateOf } from '../support/device.ts';
+import { faultBroker } from '../support/fault-broker.ts';
 import { mountSmallDisk, whyNoDisk } from '../support/fault-disk.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -51,7 +52,7 @@ if (reason !== null) process.stderr.write(`skipped: the disk of the state folder
 test.skipIf(reason !== null)(
   'a full and a read-only disk cost no traffic, what must be kept is refused, all is well again by itself; a start on a full disk serves',
   async () => {
-    const device = await startDevice({ start: false });
+    const device = await startDevice({ start: false, brokerUrl: (await faultBroker()).url });
     const { cloud } = device;
     const disk = await mountSmallDisk(device);
     await device.start();

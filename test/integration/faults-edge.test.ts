@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { ALWAYS_ON, type Device, startDevice, stateOf } from '../support/device.ts';
+import { faultBroker } from '../support/fault-broker.ts';
 import { makeEdgeCertificates, openTlsFront } from '../support/fault-edge-tls.ts';
 import { openPath } from '../support/path-fault.ts';
 import { runNode } from '../support/spawn-node.ts';
@@ -19,7 +20,7 @@ const doctorOnEdge = async (device: Device): Promise<string | undefined> => {
 const isServed = async (device: Device): Promise<boolean> => (await device.visit()).status === 200;
 
 test('certificates that are not right are named and tried again at the usual pace; a path that goes dead in mid-traffic is left and found again', async () => {
-  const device = await startDevice({ start: false });
+  const device = await startDevice({ start: false, brokerUrl: (await faultBroker()).url });
   const { line } = device.sandbox;
   const certificates = await makeEdgeCertificates();
   const front = await openTlsFront(Number(line.edge.addr.split(':')[1]), certificates.notYet);

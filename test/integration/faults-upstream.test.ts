@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
 import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
+import { faultBroker } from '../support/fault-broker.ts';
 import { freePort } from '../support/free-port.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -29,6 +30,7 @@ test('visitors get a clean answer each time, and all of it is one condition, tol
     server.close();
   });
   const device = await startDevice({
+    brokerUrl: (await faultBroker()).url,
     config: {
       upstreams: { hmi: { url: `http://127.0.0.1:${port}` } },
       ...ALWAYS_ON,

@@ -54,6 +54,8 @@ export interface DeviceOptions {
   readonly config?: Json;
   readonly upstream?: RequestListener;
   readonly sandbox?: SandboxOptions;
+  /** A broker that takes the place of the sandbox's. */
+  readonly brokerUrl?: string;
   /** False: the daemon is started by the test. */
   readonly start?: boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -180,11 +182,12 @@ export const startDevice = async (options: DeviceOptions = {}): Promise<Device> 
   const upstream = createServer(options.upstream ?? plainUpstream);
   const upstreamPort = await listen(upstream);
   const { line } = sandbox;
+  const brokerUrl = options.brokerUrl ?? line.broker.url;
   const base = {
     device: { id: 'device-1', tenant: 'sandbox' },
     stateDir,
     socket: socketPath,
-    mqtt: { url: line.broker.url },
+    mqtt: { url: brokerUrl },
     trust: { mode: 'broker' },
     ngrok: { authtokenFile: tokenFile, serverAddr: line.edge.addr, caFile: line.caFile },
     upstreams: { hmi: { url: `http://127.0.0.1:${upstreamPort}` } },
@@ -200,7 +203,7 @@ export const startDevice = async (options: DeviceOptions = {}): Promise<Device> 
   if (isDropping)
     for (const path of [dir, stateDir, tokenFile, sandbox.dir, line.caFile])
       await chown(path, NOBODY, NOBODY);
-  const cloud = await connectCloud({ url: line.broker.url, tenant: 'sandbox', device: 'device-1' });
+  const cloud = await connectCloud({ url: brokerUrl, tenant: 'sandbox', device: 'device-1' });
 
   onTestFinished(async () => {
     // A handed-over daemon is nobody's child: its status names it.
