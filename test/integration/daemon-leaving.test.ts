@@ -107,22 +107,34 @@ test('a lock file that appears by hand counts, and so does its removal', async (
   await device.until((s) => !s.locked && stateOf(s) === 'up', 'unlocked');
 });
 
-test("a stop from ngrok's side parks the device until a command, a restart swaps the session", async () => {
+test("of the commands from ngrok's side a restart swaps the session, a stop parks the device until a command of ours, an update is refused with the reason", async () => {
   const device = await startDevice({ config: ALWAYS_ON });
   const { cloud, sandbox } = device;
+  const { url, key } = sandbox.line.api;
+  const sessionId = (): string => sandbox.edge.sessions.keys().next().value ?? '';
+  const order = async (op: 'stop' | 'restart' | 'update'): Promise<Response> =>
+    fetch(`${url}/tunnel_sessions/${sessionId()}/${op}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'ngrok-version': '2', 'content-type': 'application/json' },
+      body: '{}',
+    });
   await device.until((s) => stateOf(s) === 'up', 'web is up');
-  const [first] = sandbox.edge.sessions.values();
-  await first?.command('restart');
+
+  const refused = await order('update');
+  expect(refused.status).toBe(400);
+  expect(await refused.json()).toMatchObject({ error_code: 'ERR_NGROK_806' });
+
+  const first = sessionId();
+  expect((await order('restart')).status).toBe(204);
   await device.until(
     (s) =>
       s.session.state === 'connected' &&
       sandbox.edge.sessions.size === 1 &&
-      !sandbox.edge.sessions.has(first?.id ?? ''),
+      !sandbox.edge.sessions.has(first),
     'another session',
   );
   await device.until((s) => stateOf(s) === 'up', 'web is up again');
-  const [second] = sandbox.edge.sessions.values();
-  await second?.command('stop');
+  expect((await order('stop')).status).toBe(204);
   await device.until(
     (s) => s.session.state === 'stopped' && s.conditions.some((c) => c.code === 'PARKED'),
     'parked',
