@@ -101,7 +101,7 @@ export interface Observed {
   /** Endpoints whose upstream did not answer the last connection. */
   readonly upstreamFaults: Readonly<Record<string, Fault>>;
   readonly saturated: boolean;
-  /** Times a session came back after one was lost. */
+  /** Times a session came back after one was lost, whoever ended the process of that one. */
   readonly reconnects: number;
   /** There was a session, and it was not ended in order. */
   readonly hadSession: boolean;

@@ -62,7 +62,9 @@ const exited = (o: Observed, e: Extract<TunnelEvent, { type: 'exited' }>, m: Mom
   if (t === undefined) return o;
   const tunnels = o.tunnels.filter((x) => x.id !== e.tunnel);
   const wasAsked = t.phase === 'draining' || t.phase === 'dying';
-  const hadSession = wasAsked && !tunnels.some((x) => x.connectedAt !== null) ? false : o.hadSession;
+  // One that was killed for the loss of its session leaves a gap that the next session closes; a drained one does not.
+  const wasPlanned = wasAsked && t.connectedAt !== null && t.lostReason === null;
+  const hadSession = o.hadSession && (!wasPlanned || tunnels.some((x) => x.connectedAt !== null));
   const dial = t.connectedAt === null ? o.dial : afterSessionEnd(o.dial);
   const rest = { ...o, tunnels, dial, hadSession };
   // A loss or a failed connect that was told before counts once.

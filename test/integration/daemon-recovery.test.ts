@@ -61,6 +61,7 @@ test('an edge that refuses for a while is served again soon after it listens', a
   await device.until((s) => s.conditions.some((c) => c.code === 'EDGE_UNREACHABLE'), 'the condition stands');
   await device.fault({ op: 'refuse', on: false });
   await served(device, 'service after the outage');
+  await device.until((s) => s.session.reconnects === 1, 'the new session counts');
   await device.until(
     (s) => s.conditions.every((c) => c.code !== 'EDGE_UNREACHABLE'),
     'the condition is gone',
