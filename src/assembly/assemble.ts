@@ -107,6 +107,7 @@ export const assemble = async (
       diskFault: disk.fault(),
       isVaultSealed: vault.isSealedAway(),
       tokenFileProblem: tokenFile.problem(),
+      tokenFileRefusal: tokenFile.refusal(),
       recovered,
     }),
     ...checks.conditions(),

@@ -1,21 +1,60 @@
 /** Health as coded conditions: each has a code, a severity, a time and a sentence. Absence means healthy. */
-import type { FaultCode } from './errors.ts';
+import { FAULT_CODES, type FaultCode } from './errors.ts';
 
 export type Severity = 'info' | 'warning' | 'error';
 
 /** Codes that only conditions use, beside the fault codes. */
-export type ConditionCode =
-  | FaultCode
-  | 'EDGE_UNREACHABLE'
-  | 'TOKEN_MISSING'
-  | 'STORE_DEGRADED'
-  | 'VAULT_SEALED'
-  | 'SLOT_RECOVERED'
-  | 'CLOCK_JUMP'
-  | 'PARKED'
-  | 'SATURATED'
-  | 'SWAP_IN_PROGRESS'
-  | 'BROKER_MODE';
+export const CONDITION_ONLY_CODES = [
+  'EDGE_UNREACHABLE',
+  'TOKEN_MISSING',
+  'TOKEN_FILE_REFUSED',
+  'STORE_DEGRADED',
+  'VAULT_SEALED',
+  'SLOT_RECOVERED',
+  'CLOCK_JUMP',
+  'PARKED',
+  'SATURATED',
+  'SWAP_IN_PROGRESS',
+  'BROKER_MODE',
+] as const;
+
+export type ConditionCode = FaultCode | (typeof CONDITION_ONLY_CODES)[number];
+
+/** Fault codes that answer one message, or one command line, and never stand on a device. Any other may. */
+const PASSING_CODES: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'BAD_ARGS',
+  'UNKNOWN_OP',
+  'UNKNOWN_EP',
+  'NOT_ALLOWED',
+  'EXPIRED',
+  'NOT_YET_VALID',
+  'CLOCK_UNSURE',
+  'REPLAY',
+  'RATE_LIMITED',
+  'QUEUE_FULL',
+  'REV_CONFLICT',
+  'DESIRED_CLEARED',
+  'GEN_STALE',
+  'UNSEAL_FAILED',
+  'API_AUTH_REFUSED',
+  'API_NOT_FOUND',
+  'API_RATE_LIMITED',
+  'API_REFUSED',
+  'API_UNAVAILABLE',
+  'NOT_FINISHED',
+  'SESSIONS_REMAIN',
+  'DAEMON_UNREACHABLE',
+  'PIN_MISSING',
+  'PIN_MISMATCH',
+  'CANCELLED',
+  'SUPERSEDED',
+]);
+
+/** Every code that a condition of a device may have, for those who count them. A new code counts from its first day. */
+export const CONDITION_CODES: readonly ConditionCode[] = [
+  ...FAULT_CODES.filter((code) => !PASSING_CODES.has(code)),
+  ...CONDITION_ONLY_CODES,
+];
 
 /** A condition as it holds now; `since` is added by whoever keeps them. */
 export interface ConditionNow {
@@ -26,10 +65,12 @@ export interface ConditionNow {
 }
 
 export interface Condition extends ConditionNow {
-  /** Epoch milliseconds. */
-  readonly sinceMs: number;
+  /** Monotonic milliseconds. */
+  readonly since: number;
   /** Monotonic milliseconds at which its cause went away; null while it holds. */
   readonly goneAt: number | null;
+  /** It stands at least until then: whoever looks for its cause has only just begun. */
+  readonly heldUntil?: number;
 }
 
 /**
@@ -52,22 +93,21 @@ export interface ConditionChange {
 export const updateConditions = (
   before: readonly Condition[],
   now: readonly ConditionNow[],
-  time: { readonly wallMs: number; readonly now: number },
+  at: number,
 ): ConditionChange => {
   const old = new Map(before.map((c) => [keyOf(c), c]));
-  const holding = now.map(
-    (c): Condition => ({ ...c, sinceMs: old.get(keyOf(c))?.sinceMs ?? time.wallMs, goneAt: null }),
-  );
+  const holding = now.map((c): Condition => ({ ...c, since: old.get(keyOf(c))?.since ?? at, goneAt: null }));
   const keys = new Set(holding.map(keyOf));
   const gone = before
     .filter((c) => !keys.has(keyOf(c)))
-    .map((c): Condition => ({ ...c, goneAt: c.goneAt ?? time.now }));
-  const endOf = ({ code, goneAt }: Condition): number => (goneAt ?? time.now) + (LINGER_MS[code] ?? 0);
-  const lingering = gone.filter((c) => endOf(c) > time.now);
+    .map((c): Condition => ({ ...c, goneAt: c.goneAt ?? at }));
+  const endOf = ({ code, goneAt, heldUntil = at }: Condition): number =>
+    Math.max((goneAt ?? at) + (LINGER_MS[code] ?? 0), heldUntil);
+  const lingering = gone.filter((c) => endOf(c) > at);
   return {
     conditions: [...holding, ...lingering],
     set: holding.filter((c) => !old.has(keyOf(c))),
-    cleared: gone.filter((c) => endOf(c) <= time.now),
+    cleared: gone.filter((c) => endOf(c) <= at),
     againAt: lingering.length === 0 ? null : Math.min(...lingering.map(endOf)),
   };
 };

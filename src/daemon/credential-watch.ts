@@ -53,21 +53,24 @@ export const createCredentialWatch = (options: CredentialWatchOptions): Credenti
       if (slot === vault.get().current) void vault.mark(slot, 'proved');
     },
     refused: (slot, f) => {
-      const token = vault.get()[slot];
+      const state = vault.get();
+      const token = state[slot];
       if (token === null) return;
       if (!toldRefused.has(token.fingerprint)) {
         toldRefused.add(token.fingerprint);
+        const isGuest = slot !== state.current && token.generation === state[state.current]?.generation;
         event({
           type: 'cred.refused',
           code: f.code,
           data: {
-            gen: token.generation,
+            // A technician's token is tried under the number of the one in use, which is not what was refused.
+            ...(isGuest ? {} : { gen: token.generation }),
             fp: token.fingerprint,
             ...(f.ngrokCode === undefined ? {} : { ngrokCode: f.ngrokCode }),
           },
         });
       }
-      if (slot === vault.get().current) request();
+      if (slot === state.current) request();
     },
     swapped: () => {
       const state = vault.get();

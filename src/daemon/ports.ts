@@ -171,6 +171,8 @@ export interface VaultState {
   readonly swap: SwapRecord | null;
   /** Digest of the seed file when it was last read, so that a change is noticed. */
   readonly seedDigest: string;
+  /** The seed file's token that was tried and given up, and why; absent where there is none. */
+  readonly seedRefusal?: { readonly fingerprint: string; readonly message: string };
 }
 
 /** A document kept durably in the state folder. */
@@ -201,12 +203,12 @@ export interface TokenVault {
   stage(candidate: TokenCandidate, commandId: string): Promise<Result<Slot>>;
   /** The staged slot becomes current; the swap stays on record as `committed`. */
   commit(): Promise<Result<void>>;
-  /** Forgets the staged slot. */
-  rollback(): Promise<Result<void>>;
+  /** Forgets the staged slot; of one from the seed file it is kept why. */
+  rollback(why: Fault): Promise<Result<void>>;
   /** Ends a committed swap: nothing of the old slot runs any more. */
   finish(): Promise<Result<void>>;
-  /** Makes the other slot current, outside a swap. */
-  fallBack(to: Slot): Promise<Result<void>>;
+  /** Makes the other slot current, outside a swap; of a token from the seed file it is kept why. */
+  fallBack(to: Slot, why: Fault): Promise<Result<void>>;
   /** Notes what the edge said of a slot's token. No write when it is known already. */
   mark(slot: Slot, state: 'proved' | 'refused'): Promise<Result<void>>;
   /** The current token under a new generation: a rekey to the same token. */

@@ -125,14 +125,14 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     kill: (a) => tunnels.kill(a.tunnel),
     probe: (a) => void probe(a.depth),
     commit: () => settleVault('commit', vault.commit()),
-    rollback: async () => {
+    rollback: async (a) => {
       const staged = vault.get().swap?.to;
-      await settleVault('rollback', vault.rollback());
+      await settleVault('rollback', vault.rollback(a.fault));
       if (staged !== undefined) observed = forgetSlot(observed, staged);
     },
     'break-first': () => undefined,
     'finish-swap': () => settleVault('finish', vault.finish()),
-    'fall-back': (a) => settleVault('fall back', vault.fallBack(a.to)),
+    'fall-back': (a) => settleVault('fall back', vault.fallBack(a.to, a.fault)),
   };
 
   const execute = async (action: Action): Promise<void> => {

@@ -43,6 +43,8 @@ interface StatusPart {
 const ADVICE: Readonly<Record<string, string>> = {
   NGROK_ACL_DENIED:
     'Give the credential an ACL that covers the URL (lockkeeper enroll or rotate makes one), or correct the URL.',
+  TOKEN_FILE_REFUSED:
+    'Put a good authtoken into ngrok.authtokenFile; or mend this one at ngrok and write the file again.',
   NGROK_URL_TAKEN: 'Find who else holds this URL, or turn pooling on at both.',
   UPSTREAM_DENIED: 'Declare the upstream in config.json, or allow it in allowUpstreams.',
   UNKNOWN_POLICY: 'Declare the policy in config.json.',

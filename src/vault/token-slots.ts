@@ -3,6 +3,7 @@
  * the last token that worked is not overwritten before another one works.
  */
 
+import type { Fault } from '../core/errors.ts';
 import type { Slot } from '../core/tunnel-event.ts';
 import type { SwapRecord, TokenSlot, VaultState } from '../daemon/ports.ts';
 import { tokenFingerprint } from '../protocol/token-fingerprint.ts';
@@ -64,15 +65,23 @@ export const commit = (state: VaultState): VaultState => {
 export const finish = (state: VaultState): VaultState =>
   state.swap?.phase === 'committed' ? { ...state, swap: null } : state;
 
+/** A token that a technician brought leaves word of why it is not in use, for whoever looks at the device. */
+const withRefusal = (state: VaultState, slot: Slot, why: Fault | undefined): VaultState => {
+  const token = state[slot];
+  if (token?.source !== 'file' || why === undefined) return state;
+  return { ...state, seedRefusal: { fingerprint: token.fingerprint, message: why.message } };
+};
+
 /**
  * The staged token is given up: its slot is emptied, the token in use stays. If it is the only one that ever worked it
  * is kept beside the one in use, to fall back to.
  */
-export const rollback = (state: VaultState): VaultState => {
+export const rollback = (state: VaultState, why?: Fault): VaultState => {
   const { swap } = state;
   if (swap?.phase !== 'staged') return state;
   const isLastProved = state[swap.to]?.state === 'proved' && state[otherSlot(swap.to)]?.state !== 'proved';
-  return isLastProved ? { ...state, swap: null } : { ...state, [swap.to]: null, swap: null };
+  const told = withRefusal(state, swap.to, why);
+  return isLastProved ? { ...told, swap: null } : { ...told, [swap.to]: null, swap: null };
 };
 
 /** A session with this token came up. */
@@ -90,11 +99,13 @@ const withState = (state: VaultState, slot: Slot, to: TokenSlot['state']): Vault
  * Takes the other token into use when the one in use was refused and the other was not. Unchanged when there is none
  * such, and while a swap is on its way.
  */
-export const fallBack = (state: VaultState): VaultState => {
+export const fallBack = (state: VaultState, why?: Fault): VaultState => {
   const other = otherSlot(state.current);
   const isRefused = currentToken(state)?.state === 'refused';
   const isUsable = state[other] !== null && state[other]?.state !== 'refused';
-  return state.swap === null && isRefused && isUsable ? { ...state, current: other } : state;
+  return state.swap === null && isRefused && isUsable
+    ? { ...withRefusal(state, state.current, why), current: other }
+    : state;
 };
 
 /** What reading the seed file brought. */
@@ -110,11 +121,20 @@ export type Seeding =
 
 /**
  * Takes the content of the seed file into account. From the second token on the generation stays what it was: the
- * fleet counts generations, a technician replaces the token within one.
+ * fleet counts generations, a technician replaces the token within one. The same content is tried again only where it
+ * was refused and somebody wrote it anew: what was wrong at ngrok may be mended.
  */
-export const seed = (state: VaultState, authtoken: string, seedDigest: string): Seeding => {
-  if (authtoken === '' || seedDigest === state.seedDigest) return { kind: 'unchanged', state };
-  const noted = { ...state, seedDigest };
+export const seed = (
+  state: VaultState,
+  authtoken: string,
+  seedDigest: string,
+  isWrittenAnew = false,
+): Seeding => {
+  const { seedRefusal, ...rest } = state;
+  const isTriedAgain = isWrittenAnew && seedRefusal !== undefined;
+  if (authtoken === '' || (seedDigest === state.seedDigest && !isTriedAgain))
+    return { kind: 'unchanged', state };
+  const noted: VaultState = { ...rest, seedDigest };
   if (state.a === null && state.b === null) {
     const token = candidate({ authtoken, generation: 1, credentialId: '', source: 'file' });
     return { kind: 'seeded', state: { ...noted, a: token, current: 'a', swap: null } };

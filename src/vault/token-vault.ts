@@ -36,6 +36,7 @@ const vaultSchema = Type.Object(
       Type.Null(),
     ]),
     seedDigest: Type.String(),
+    seedRefusal: Type.Optional(Type.Object({ fingerprint: Type.String(), message: Type.String() }, CLOSED)),
   },
   CLOSED,
 );
@@ -54,8 +55,11 @@ export interface TokenVault {
   state(): VaultState;
   /** Applies a transition and stores what comes of it; on a fault the old state stands, in memory and on disk. */
   apply(transition: (state: VaultState) => VaultState): Promise<Result<VaultState>>;
-  /** Takes the content of the seed file into account: the first token, or a technician's new one. */
-  seed(authtoken: string): Promise<Result<Seeding>>;
+  /**
+   * Takes the content of the seed file into account: the first token, or a technician's new one. A refused one that was
+   * written anew is tried again.
+   */
+  seed(authtoken: string, isWrittenAnew?: boolean): Promise<Result<Seeding>>;
   /** False while a copy on disk lacks what memory has. */
   isDurable(): boolean;
   /** Writes what is still missing on disk. */
@@ -126,9 +130,9 @@ export const openTokenVault = async ({ dir, disk, cipher }: TokenVaultOptions): 
     return saved.ok ? ok(store.get()) : saved;
   };
 
-  const seedNow = async (authtoken: string): Promise<Result<Seeding>> => {
+  const seedNow = async (authtoken: string, isWrittenAnew = false): Promise<Result<Seeding>> => {
     const digest = authtoken === '' ? '' : await sha256(authtoken);
-    const seeding = seed(store.get(), authtoken, digest);
+    const seeding = seed(store.get(), authtoken, digest, isWrittenAnew);
     const saved = await store.save(seeding.state);
     return saved.ok ? ok(seeding) : saved;
   };
@@ -136,7 +140,7 @@ export const openTokenVault = async ({ dir, disk, cipher }: TokenVaultOptions): 
   return {
     state: () => store.get(),
     apply: (transition) => enqueue(() => applyNow(transition)),
-    seed: (authtoken) => enqueue(() => seedNow(authtoken)),
+    seed: (authtoken, isWrittenAnew) => enqueue(() => seedNow(authtoken, isWrittenAnew)),
     isDurable: () => store.isDurable(),
     flush: () => store.flush(),
     recovered: store.recovered,

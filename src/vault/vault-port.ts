@@ -21,9 +21,9 @@ export const asVaultPort = (vault: TokenVault): TokenVaultPort => {
       return isOurs ? ok(swap.to) : failed(BUSY);
     },
     commit: () => apply(slots.commit),
-    rollback: () => apply(slots.rollback),
+    rollback: (why) => apply((state) => slots.rollback(state, why)),
     finish: () => apply(slots.finish),
-    fallBack: () => apply((state) => slots.fallBack(slots.markRefused(state, state.current))),
+    fallBack: (_, why) => apply((state) => slots.fallBack(slots.markRefused(state, state.current), why)),
     mark: (slot, to) =>
       apply((state) => (to === 'proved' ? slots.markProved(state, slot) : slots.markRefused(state, slot))),
     renumber: (generation) =>

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { ALWAYS_ON, startDevice, stateOf } from '../support/device.ts';
+import { ALWAYS_ON, type StatusSeen, startDevice, stateOf } from '../support/device.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const upDevice = async (more: object = {}) => {
@@ -106,6 +106,25 @@ test('a token file with another content is tried like a rekey', async () => {
   await writeFile(device.tokenFile, 'never-registered\n');
   await waitFor(() => device.log().includes('rolled back'));
   expect((await device.visit()).status).toBe(200);
+  const isRefused = (s: StatusSeen) => s.conditions.some((c) => c.code === 'TOKEN_FILE_REFUSED');
+  const { conditions } = await device.until(isRefused, 'the technician sees that the token is no good');
+  expect(JSON.stringify(conditions)).toContain('ERR_NGROK_105');
+  expect(JSON.stringify(conditions)).not.toContain('never-registered');
+  const event = await waitFor(() => device.cloud.events().find((e) => e.type === 'cred.refused'));
+  expect(event.data).toEqual({ fp: expect.any(String), ngrokCode: 'ERR_NGROK_105' });
+  // A restart knows it still, without trying it again.
+  await device.kill('SIGTERM');
+  await device.start();
+  await device.until((s) => isRefused(s) && stateOf(s) === 'up', 'the condition stands over a restart');
+  await device.fault({ op: 'token', authtoken: 'narrow-token', acl: ['bind:other.edge.test'] });
+  await writeFile(device.tokenFile, 'narrow-token\n');
+  await device.until(
+    (s) => s.conditions.some((c) => c.code === 'TOKEN_FILE_REFUSED' && c.message.includes('rules')),
+    'its rules are named',
+  );
+  await writeFile(device.tokenFile, 'second-token\n');
+  await device.until((s) => !isRefused(s), 'a good token in the file ends it');
+  expect(stateOf(await device.status())).toBe('up');
 });
 
 test('a daemon that is killed in the middle of a swap ends it with one status and a token that works', async () => {

@@ -104,6 +104,14 @@ test('an endpoint that stays shut is named with its reason, and what to do', () 
   expect(found?.advice).toContain('ACL');
 });
 
+test('a token that a technician put into the file in vain is named, with what to do', () => {
+  const [, found] = judgeStatus({
+    conditions: [{ code: 'TOKEN_FILE_REFUSED', severity: 'warning', message: 'It was revoked.' }],
+  });
+  expect(found).toMatchObject({ check: 'condition', severity: 'warning', code: 'TOKEN_FILE_REFUSED' });
+  expect(found?.advice).toContain('ngrok.authtokenFile');
+});
+
 const unit = {
   LoadState: 'loaded',
   ActiveState: 'active',

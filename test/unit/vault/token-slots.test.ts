@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fault } from '../../../src/core/errors.ts';
 import type { VaultState } from '../../../src/daemon/ports.ts';
 import {
   commit,
@@ -150,6 +151,27 @@ describe('the seed file', () => {
     });
     expect(changed.state.a).toMatchObject({ authtoken: 'token-7', generation: 2, source: 'file' });
     expect(seed(rollback(changed.state), 'token-7', 'digest-7').kind).toBe('unchanged');
+  });
+
+  it('that holds a refused token is told of until it holds another, and tried again when it is written anew', () => {
+    const first = markProved(seeded(), 'a');
+    const why = fault('NGROK_AUTH_REFUSED', 'The authtoken was revoked.', false);
+    const refused = rollback(seed(first, 'token-7', 'digest-7').state, why);
+    expect(refused).toMatchObject({ b: null, seedRefusal: { message: 'The authtoken was revoked.' } });
+    expect(readVault(JSON.parse(JSON.stringify(refused)))).toEqual(refused);
+    expect(seed(refused, 'token-7', 'digest-7')).toEqual({ kind: 'unchanged', state: refused });
+    const again = seed(refused, 'token-7', 'digest-7', true);
+    expect(again).toMatchObject({ kind: 'staged', state: { b: { authtoken: 'token-7' } } });
+    for (const { state } of [again, seed(refused, 'token-1', 'digest-1')])
+      expect(state.seedRefusal).toBeUndefined();
+    expect(seed(first, 'token-1', 'digest-1', true)).toEqual({ kind: 'unchanged', state: first });
+    // A rekey has a result of its own.
+    expect(rollback(stage(first, token(2), 'cmd'), why)).toEqual(first);
+    const inUse = finish(commit(seed(first, 'token-7', 'digest-7').state));
+    expect(fallBack(markRefused(inUse, 'b'), why)).toMatchObject({
+      current: 'a',
+      seedRefusal: { message: why.message },
+    });
   });
 
   it('that names the token in use changes nothing but what was read', () => {
