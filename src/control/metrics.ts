@@ -3,6 +3,7 @@
  * visitor's, so the number of series depends on the endpoints that are declared and on nothing else. Names follow
  * OpenTelemetry's where it has one (`http.server.request.duration`, `system.*`, `process.*`), units as suffixes.
  */
+import { CONDITION_CODES } from '../core/condition.ts';
 import { LATENCY_BUCKETS_MS } from '../core/endpoint.ts';
 import type { EndpointInStatus, StatusDocument } from '../daemon/status.ts';
 import type { DropCounter } from '../protocol/judge-context.ts';
@@ -24,37 +25,6 @@ export interface MachineMetrics {
 const SESSION_STATES = ['connected', 'connecting', 'down', 'auth-failed', 'stopped'] as const;
 const ENDPOINT_STATES = ['up', 'opening', 'down', 'failed', 'denied'] as const;
 const CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
-/** Conditions with a series of their own; any other counts as OTHER. */
-const CONDITIONS = [
-  'BROKER_AUTH_REFUSED',
-  'BROKER_CLOCK',
-  'BROKER_FILTER_REFUSED',
-  'BROKER_NET',
-  'BROKER_PUBLISH_DENIED',
-  'BROKER_TLS',
-  'CLIENT_CERT_EXPIRING',
-  'CLIENT_CERT_INVALID',
-  'CLOCK_JUMP',
-  'CONFIG_INVALID',
-  'DUPLICATE_CLIENT',
-  'EDGE_UNREACHABLE',
-  'LOCKED',
-  'NGROK_ACCOUNT',
-  'NGROK_ACL_DENIED',
-  'NGROK_AUTH_REFUSED',
-  'NGROK_CONFIG',
-  'NGROK_LIMIT',
-  'NGROK_URL_TAKEN',
-  'PARKED',
-  'SATURATED',
-  'SLOT_RECOVERED',
-  'STATE_LOST',
-  'STORE_DEGRADED',
-  'TOKEN_MISSING',
-  'UPSTREAM_DENIED',
-  'UPSTREAM_DOWN',
-  'UPSTREAM_TLS',
-] as const;
 const DROP_REASONS: readonly DropCounter[] = [
   'bad_sig',
   'replay',
@@ -80,10 +50,11 @@ const isDown = (status: StatusDocument, endpoint: string): boolean =>
     (c) => c.endpoint === endpoint && (c.code === 'UPSTREAM_DOWN' || c.code === 'UPSTREAM_TLS'),
   );
 
+/** A code that this version does not know counts as OTHER. */
 const conditionCounts = (status: StatusDocument): readonly (readonly [Labels, number])[] => {
-  const known: readonly string[] = CONDITIONS;
+  const known: readonly string[] = CONDITION_CODES;
   const codes = status.conditions.map(({ code }) => (known.includes(code) ? code : 'OTHER'));
-  return [...CONDITIONS, 'OTHER'].map((code) => [{ code }, codes.filter((c) => c === code).length]);
+  return [...known, 'OTHER'].map((code) => [{ code }, codes.filter((c) => c === code).length]);
 };
 
 const deviceFamilies = (s: StatusDocument): readonly Family[] => [

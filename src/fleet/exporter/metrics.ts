@@ -1,5 +1,6 @@
 /** The fleet's figures for Prometheus. Every label has a bounded set of values, whatever devices send. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CONDITION_ONLY_CODES } from '../../core/condition.ts';
 import { FAULT_CODES } from '../../core/errors.ts';
 import { OPS } from '../../protocol/command-schema.ts';
 import type { EventMessage } from '../../protocol/event-schema.ts';
@@ -154,7 +155,6 @@ const CONDITION = new Set<string>([
   ...['OFFLINE', 'SILENT', 'SESSION_DOWN', 'TOKEN_REFUSED', 'NOT_APPLIED', 'ENDPOINT_DOWN', 'UNSIGNED'],
   ...['NEVER_SEEN', 'NO_CREDENTIAL', 'NO_SESSION', 'CREDENTIALS_LEFT', 'GENERATION_BEHIND'],
   ...['TOKEN_UNRESTRICTED', 'TOKEN_SHARED', 'TOKEN_OLD', 'STRAY_SESSION', 'STRAY_POOL_MEMBER'],
-  ...['EDGE_UNREACHABLE', 'TOKEN_MISSING', 'STORE_DEGRADED', 'SLOT_RECOVERED', 'CLOCK_JUMP', 'PARKED'],
-  ...['SATURATED', 'SWAP_IN_PROGRESS', 'BROKER_MODE'],
+  ...CONDITION_ONLY_CODES,
 ]);
 const conditionLabel = (code: string): string => (CONDITION.has(code) ? code : OTHER);

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { glob, readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type MachineMetrics, metricsText } from '../../../src/control/metrics.ts';
+import { CONDITION_CODES, CONDITION_ONLY_CODES } from '../../../src/core/condition.ts';
 import { endpointInStatus, statusDocumentOf } from '../../support/status-fixture.ts';
 
 const machine: MachineMetrics = {
@@ -96,6 +98,26 @@ test('whatever state the device is in, the series are the same', () => {
   expect(wild).toContain('lockkeeper_intake_dropped_total{reason="bad_sig"} 4\n');
 });
 
+test('every condition that a device may have is counted under its own code', async () => {
+  const known = new Set<string>(CONDITION_CODES);
+  for (const code of [...CONDITION_ONLY_CODES, 'BROKER_NET', 'NGROK_AUTH_REFUSED', 'UNKNOWN_POLICY'])
+    expect(known.has(code), code).toBe(true);
+  const made: string[] = [];
+  for await (const file of glob('src/**/*.ts')) {
+    if (/^src\/(sandbox|fleet|doctor)\//.test(file)) continue;
+    const text = await readFile(file, 'utf8');
+    for (const [, code = ''] of text.matchAll(/code: '([A-Z_]+)',\s+severity: /g)) made.push(code);
+  }
+  expect(made).toContain('VAULT_SEALED');
+  expect(made.filter((code) => !known.has(code))).toEqual([]);
+  const at = { severity: 'error', since: '2026-11-26T10:00:00.000Z', message: 'x' } as const;
+  const conditions = CONDITION_CODES.map((code) => ({ code, ...at }));
+  const text = metricsText(statusDocumentOf({ conditions }), machine);
+  for (const code of CONDITION_CODES)
+    expect(text).toContain(`lockkeeper_condition_active{code="${code}"} 1\n`);
+  expect(text).toContain('lockkeeper_condition_active{code="OTHER"} 0\n');
+});
+
 /** Words of a text that can only be metrics. */
 const metricsUsed = (expression: string): string[] =>
   [...expression.matchAll(/\b(?:lockkeeper|process|system|target)_[a-z0-9_]+\b/g)].map(([name]) => name);
@@ -130,4 +152,11 @@ test('every alert has an expression, a severity and a summary', () => {
     expect(['info', 'warning', 'critical']).toContain(labels.severity);
     expect(annotations.summary).toContain('$labels.instance');
   }
+  expect(rules.some(({ expr }) => expr.includes('lockkeeper_conditions{severity="error"}'))).toBe(true);
+  // A rule on a code that no device has would never fire.
+  const codes = rules.flatMap(({ expr }) =>
+    [...expr.matchAll(/code=~?"([A-Z_|]+)"/g)].flatMap(([, all = '']) => all.split('|')),
+  );
+  expect(codes.length).toBeGreaterThan(0);
+  expect(codes.filter((code) => !CONDITION_CODES.some((known) => known === code))).toEqual([]);
 });
