@@ -1,6 +1,6 @@
 /** Time and chance as inputs. Nothing but `systemClock` calls `Date.now()`, `performance.now()` or `Math.random()`. */
 export interface Clock {
-  /** Monotonic milliseconds; deadlines and leases are measured with it. */
+  /** Monotonic milliseconds, the same for every process of one boot; deadlines and leases are measured with it. */
   now(): number;
   /** Wall clock, milliseconds since 1970. May jump. */
   wall(): number;
@@ -13,8 +13,11 @@ export interface Clock {
 /** A timer's delay must fit in 31 bits, or Node fires it at once. */
 const LONGEST_TIMER_MS = 2_000_000_000;
 
+/** What `performance.now()` lacks, which begins with each process. */
+const BEFORE_START_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => BEFORE_START_MS + performance.now(),
   wall: () => Date.now(),
   random: () => Math.random(),
   after: (ms, fn) => {

@@ -37,7 +37,7 @@ export const issued = (o: Observed, a: Action, id: TunnelId, generation: number,
         },
       }));
     case 'unbind':
-      return editEndpoint(o, a.tunnel, a.endpoint, (v) => ({ ...v, phase: 'closing', since: now }));
+      return editEndpoint(o, a.tunnel, a.endpoint, (v) => ({ ...v, phase: 'closing' }));
     case 'drain':
       return editTunnel(o, a.tunnel, (t) => ({ ...t, phase: 'draining' }));
     case 'kill':

@@ -15,7 +15,7 @@ export interface EndpointView {
   readonly phase: EndpointPhase;
   readonly url: string;
   readonly endpointId: string;
-  /** Monotonic milliseconds of the last change of `phase`. */
+  /** Monotonic milliseconds since when it is open, or being opened: it is for visitors from its bind to its close. */
   readonly since: number;
 }
 

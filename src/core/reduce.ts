@@ -149,11 +149,11 @@ const bound = (o: Observed, e: Extract<TunnelEvent, { type: 'bound' }>, now: num
   });
 
 /** Only now is an earlier refusal over: an endpoint that is stopped right after each bind keeps its penalty. */
-const serving = (o: Observed, id: TunnelId, name: string, now: number): Observed => {
+const serving = (o: Observed, id: TunnelId, name: string): Observed => {
   const t = o.tunnels.find((x) => x.id === id);
   if (t?.endpoints[name]?.phase !== 'bound') return o;
   return {
-    ...editEndpoint(o, id, name, (v) => ({ ...v, phase: 'serving', since: now })),
+    ...editEndpoint(o, id, name, (v) => ({ ...v, phase: 'serving' })),
     bindRefusals: o.bindRefusals.filter((r) => r.endpoint !== name || r.slot !== t.slot),
   };
 };
@@ -190,7 +190,7 @@ const fold = (o: Observed, e: TunnelEvent, m: Moment): Observed => {
     case 'endpoint-stopped':
       return bindFailed(o, e, m);
     case 'serving':
-      return serving(o, e.tunnel, e.endpoint, m.now);
+      return serving(o, e.tunnel, e.endpoint);
     case 'closed':
     case 'unbound': {
       // After `closed` the name may be bound again: the streams of the one before end without meaning for it.

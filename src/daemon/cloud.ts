@@ -13,6 +13,7 @@ import { createReporter, type Reporter } from './reporter.ts';
 import { createResultBook, type ResultBook } from './result-book.ts';
 import type { Service } from './service.ts';
 import { spreadMs } from './spread.ts';
+import type { WallTime } from './wall-time.ts';
 
 export interface Cloud {
   readonly reporter: Reporter;
@@ -34,6 +35,7 @@ export const createCloud = (
   options: DaemonOptions,
   service: Service,
   startedAt: number,
+  wall: WallTime,
   changed: () => void,
 ): Cloud => {
   const { clock, log, vault, boot, tenant, device } = options;
@@ -45,6 +47,7 @@ export const createCloud = (
 
   const reporter = createReporter({
     clock,
+    wall,
     tenant,
     device,
     boot,

@@ -7,6 +7,7 @@ import { createService } from './service.ts';
 import { stalled } from './stalled.ts';
 import { statusDocument } from './status.ts';
 import { takeUp } from './take-up.ts';
+import { createWallTime } from './wall-time.ts';
 
 const LEASE_SAVE_MS = 300_000;
 const CLOCK_LOOK_MS = 10_000;
@@ -14,6 +15,7 @@ const CLOCK_LOOK_MS = 10_000;
 export const createDaemon = (options: DaemonOptions): Daemon => {
   const { clock, log, vault, device } = options;
   const startedAt = clock.now();
+  const wall = createWallTime(clock);
   let isChangeDue = false;
   let isStopping = false;
 
@@ -35,7 +37,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     linkStatus: () => cloud.link()?.status() ?? null,
   });
   const { intent, supervisor, swaps, waiter, credentials, snapshot, activeHours } = service;
-  const cloud = createCloud(options, service, startedAt, changed);
+  const cloud = createCloud(options, service, startedAt, wall, changed);
   const { reporter, book, commands, desiredIntake, drops, outbox } = cloud;
 
   const resume = (): Promise<void> =>
@@ -143,6 +145,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     status: () =>
       statusDocument({
         clock,
+        wall,
         device,
         version: options.version,
         startedAt,

@@ -18,7 +18,7 @@ export interface ReportedInputs {
   readonly newest: readonly JournalEntry[];
   readonly time: JudgeTime;
   readonly boot: string;
-  /** Monotonic milliseconds to epoch seconds. */
+  /** Monotonic milliseconds to epoch seconds, rounded down as `time` is. */
   wallS(at: number): number;
 }
 
@@ -27,6 +27,7 @@ export const reportedText = (inputs: ReportedInputs): string => {
   const { snapshot, conditions, time, boot, wallS } = inputs;
   const { rev, applied, bad } = inputs.revisions;
   const { session, cred } = snapshot;
+  const sinceS = (at: number): number => Math.min(wallS(at), time.nowS);
   return JSON.stringify(
     reportedMessage({
       ts: time.nowS,
@@ -43,14 +44,14 @@ export const reportedText = (inputs: ReportedInputs): string => {
       },
       session: {
         state: session.state === 'connected' ? 'up' : session.state,
-        ...(session.since === null ? {} : { since: wallS(session.since) }),
+        ...(session.since === null ? {} : { since: sinceS(session.since) }),
         ...(session.lastError === null ? {} : { err: session.lastError.code }),
       },
       endpoints: snapshot.endpoints.slice(0, 32).map((e) => ({
         name: e.name,
         state: e.state,
         ...(e.url === '' ? {} : { url: e.url }),
-        ...(e.since === null ? {} : { since: wallS(e.since) }),
+        ...(e.since === null ? {} : { since: sinceS(e.since) }),
         ...(e.lastError === null ? {} : { code: e.lastError.code }),
         by: e.by,
         ...(e.leaseEndsAt === null ? {} : { lease_end: wallS(e.leaseEndsAt) }),
@@ -59,7 +60,7 @@ export const reportedText = (inputs: ReportedInputs): string => {
       conditions: conditions.map((c) => ({
         code: c.code,
         severity: c.severity,
-        since: Math.round(c.sinceMs / 1000),
+        since: sinceS(c.since),
         msg: c.message,
         ...(c.endpoint === undefined ? {} : { ep: c.endpoint }),
       })),

@@ -21,12 +21,14 @@ import { type Revisions, reportedText } from './reported.ts';
 import { reportKey, type Snapshot } from './snapshot.ts';
 import type { RecentEvent } from './status.ts';
 import { conditionEvents, type EventDraft, transitionEvents } from './transitions.ts';
+import type { WallTime } from './wall-time.ts';
 
 /** Reports go out at least so far apart. */
 const REPORT_GAP_MS = 2000;
 
 export interface ReporterOptions {
   readonly clock: Clock;
+  readonly wall: WallTime;
   readonly tenant: string;
   readonly device: string;
   readonly boot: string;
@@ -85,7 +87,6 @@ export const createReporter = (options: ReporterOptions): Reporter => {
   const nowS = (): number => options.time().nowS;
   const topic = (kind: 'reported' | 'presence' | 'hello' | 'health'): string =>
     formatTopic({ kind, tenant, device });
-  const wallS = (at: number): number => Math.max(0, Math.round((clock.wall() - (clock.now() - at)) / 1000));
   const isUp = (): boolean => options.link()?.status().state === 'connected';
 
   /** Best effort: what is lost here is sent again on the next connect. */
@@ -130,7 +131,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
       newest: options.newest(),
       time: options.time(),
       boot,
-      wallS,
+      wallS: options.wall.s,
     });
     await send({ topic: topic('reported'), payload, ...DELIVERY.reported });
   };
@@ -150,7 +151,7 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     const awayMs = lostAt === null ? 0 : clock.now() - lostAt;
     for (const draft of transitionEvents(before, now, awayMs)) desk.event(draft);
     lostAt = now.session.state === 'connected' ? null : (lostAt ?? clock.now());
-    const change = updateConditions(conditions, now.conditions, { wallMs: clock.wall(), now: clock.now() });
+    const change = updateConditions(conditions, now.conditions, clock.now());
     conditions = change.conditions;
     cancelAgain?.();
     cancelAgain = change.againAt === null ? undefined : clock.after(change.againAt - clock.now(), changed);

@@ -7,6 +7,7 @@ import type { EndpointState, SessionPhase } from '../core/view.ts';
 import type { ActiveHours } from './active-hours.ts';
 import type { LinkState, LinkStatus } from './ports.ts';
 import type { EndpointSnapshot, Snapshot } from './snapshot.ts';
+import type { WallTime } from './wall-time.ts';
 
 /** One endpoint in the status. Counters are totals since this supervisor began. Times are ISO 8601. */
 export interface EndpointInStatus {
@@ -96,6 +97,7 @@ export interface RecentEvent {
 
 export interface StatusInputs {
   readonly clock: Clock;
+  readonly wall: WallTime;
   readonly device: string;
   readonly version: string;
   readonly startedAt: number;
@@ -129,9 +131,9 @@ const latencyOf = ({
 
 /** Plain data, ready for JSON. */
 export const statusDocument = (inputs: StatusInputs): StatusDocument => {
-  const { clock, link, snapshot } = inputs;
+  const { clock, wall, link, snapshot } = inputs;
   const at = (monotonic: number | null): string | null =>
-    monotonic === null ? null : iso(clock.wall() - (clock.now() - monotonic));
+    monotonic === null ? null : iso(wall.ms(monotonic));
   const { session } = snapshot;
   return {
     v: 1,
@@ -183,7 +185,7 @@ export const statusDocument = (inputs: StatusInputs): StatusDocument => {
     conditions: inputs.conditions.map((c) => ({
       code: c.code,
       severity: c.severity,
-      since: iso(c.sinceMs),
+      since: iso(wall.ms(c.since)),
       message: c.message,
       ...(c.endpoint === undefined ? {} : { endpoint: c.endpoint }),
     })),

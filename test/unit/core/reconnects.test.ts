@@ -6,9 +6,7 @@ import { initialObserved, type Observed } from '../../../src/core/observed.ts';
 import { reduce } from '../../../src/core/reduce.ts';
 import type { Slot, TunnelEvent } from '../../../src/core/tunnel-event.ts';
 
-const REFUSED = fault('NGROK_AUTH_REFUSED', 'The edge refuses the authtoken.', false, {
-  ngrokCode: 'ERR_NGROK_107',
-});
+const REFUSED = fault('NGROK_AUTH_REFUSED', 'The edge refuses the authtoken.', false, 'ERR_NGROK_107');
 
 /** A supervisor's memory, a second older with each step. */
 const story = () => {

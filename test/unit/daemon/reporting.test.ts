@@ -9,6 +9,7 @@ import { createOutbox, type Outbox } from '../../../src/daemon/outbox.ts';
 import type { Link, LinkStatus, OutboundMessage, OutboxFile } from '../../../src/daemon/ports.ts';
 import { createReporter, type Reporter } from '../../../src/daemon/reporter.ts';
 import type { EndpointSnapshot, Snapshot } from '../../../src/daemon/snapshot.ts';
+import { createWallTime } from '../../../src/daemon/wall-time.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
 const HOUR_MS = 3_600_000;
@@ -66,6 +67,7 @@ const rig = (file: OutboxFile | null = null): Rig => {
         .map(({ payload }) => JSON.parse(payload) as Record<string, unknown>),
     reporter: createReporter({
       clock,
+      wall: createWallTime(clock),
       tenant: 'acme',
       device: 'press-7',
       boot: '0123456789abcdef',
@@ -149,6 +151,27 @@ test('newest state only: what changed while the broker was away is one report', 
   const reports = r.of('/reported').slice(before);
   expect(reports).toHaveLength(1);
   expect(reports[0]).toMatchObject({ endpoints: [{ name: 'web', state: 'up' }] });
+});
+
+test('what a report tells of began no later than the report was made', async () => {
+  const r = rig();
+  r.clock.setWall(r.clock.wall() + 700);
+  r.now = picture({
+    conditions: [{ code: 'SATURATED', severity: 'warning', message: 'Too many connections.' }],
+  });
+  r.reporter.start();
+  await r.reporter.up(1, false);
+  const [told] = r.of('/reported') as [
+    {
+      ts: number;
+      session: { since: number };
+      endpoints: { since: number }[];
+      conditions: { since: number }[];
+    },
+  ];
+  expect(told.session.since).toBe(told.ts);
+  expect(told.endpoints.map(({ since }) => since)).toEqual([told.ts]);
+  expect(told.conditions.map(({ since }) => since)).toEqual([told.ts]);
 });
 
 test('single connections beyond the minute are counted and told in one summary', async () => {
