@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../core/clock.ts';
 
-const LOOK_MS = 1000;
+const LOOK_MS = 2000;
 
 /** Addresses of this machine as one text; a change means another network. */
 export const addressesNow = (): string =>
@@ -11,7 +11,7 @@ export const addressesNow = (): string =>
     .toSorted()
     .join('\n');
 
-/** Calls `look` about every second, never twice at a time, until the returned function is called. */
+/** Calls `look` about every two seconds, never twice at a time, until the returned function is called. */
 export const every = (clock: Clock, look: () => Promise<void>, everyMs = LOOK_MS): (() => void) => {
   let cancel: () => void = () => undefined;
   let isOver = false;
