@@ -1,4 +1,5 @@
-/** Text in Prometheus' exposition format 0.0.4. */
+/** Families of series, and their text in Prometheus' exposition format 0.0.4. */
+import type { Metric } from 'prom-client';
 
 export type Labels = Readonly<Record<string, string>>;
 export type Sample = readonly [labels: Labels, value: number];
@@ -11,17 +12,6 @@ export interface Family {
 }
 
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
-const escapeLabel = (value: string): string =>
-  value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
-
-const labelText = (labels: Labels): string => {
-  const all = Object.entries(labels);
-  return all.length === 0 ? '' : `{${all.map(([k, v]) => `${k}="${escapeLabel(v)}"`).join(',')}}`;
-};
-
-const numberText = (value: number): string =>
-  Number.isFinite(value) ? String(value) : value > 0 ? '+Inf' : value < 0 ? '-Inf' : 'NaN';
 
 /** Samples of a histogram: cumulative buckets, sum and count. `bounds` ascend; `counts` has one more, for what is above. */
 export const histogramSamples = (
@@ -43,18 +33,33 @@ export interface Histogram extends Omit<Family, 'samples' | 'type'> {
   readonly parts: readonly (readonly [suffix: string, Sample])[];
 }
 
-const line = (name: string, [labels, value]: Sample): string =>
-  `${name}${labelText(labels)} ${numberText(value)}\n`;
+/** What the library's registry calls of a metric. Its own kinds count by themselves; ours are counted elsewhere. */
+interface ToldMetric {
+  readonly name: string;
+  get(): Promise<{
+    readonly name: string;
+    readonly help: string;
+    readonly type: Family['type'];
+    readonly values: readonly {
+      readonly metricName: string;
+      readonly labels: Labels;
+      readonly value: number;
+    }[];
+  }>;
+}
+
+const told = (family: Family | Histogram): ToldMetric => {
+  const { name, type, help } = family;
+  const parts = 'parts' in family ? family.parts : family.samples.map((sample) => ['', sample] as const);
+  const values = parts.map(([suffix, [labels, value]]) => ({ metricName: name + suffix, labels, value }));
+  return { name, get: () => Promise.resolve({ name, help, type, values }) };
+};
 
 /** The whole text. A family without samples still has its help, so that a reader sees what there could be. */
-export const exposition = (families: readonly (Family | Histogram)[]): string =>
-  families
-    .map((f) => {
-      const head = `# HELP ${f.name} ${f.help}\n# TYPE ${f.name} ${f.type}\n`;
-      const lines =
-        'parts' in f
-          ? f.parts.map(([suffix, sample]) => line(f.name + suffix, sample))
-          : f.samples.map((sample) => line(f.name, sample));
-      return head + lines.join('');
-    })
-    .join('');
+export const exposition = async (families: readonly (Family | Histogram)[]): Promise<string> => {
+  // Loaded by the first reader: most devices have none.
+  const { Registry } = await import('prom-client');
+  const registry = new Registry();
+  for (const family of families) registry.registerMetric(told(family) as unknown as Metric);
+  return registry.metrics();
+};

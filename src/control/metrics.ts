@@ -248,5 +248,5 @@ const machineFamilies = (m: MachineMetrics): readonly Family[] => [
 ];
 
 /** The text of `/metrics`. */
-export const metricsText = (status: StatusDocument, machine: MachineMetrics): string =>
+export const metricsText = (status: StatusDocument, machine: MachineMetrics): Promise<string> =>
   exposition([...deviceFamilies(status), ...endpointFamilies(status), ...machineFamilies(machine)]);

@@ -47,7 +47,7 @@ export const probe = (path: string, observed: Observed): Answer | null => {
 export const metrics = async (observed: Observed): Promise<Answer> => ({
   code: 200,
   type: EXPOSITION_TYPE,
-  body: metricsText(observed.status(), await observed.machine()),
+  body: await metricsText(observed.status(), await observed.machine()),
 });
 
 /** The status, and the paths of ngrok's agent; null for another path. */

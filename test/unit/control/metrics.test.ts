@@ -29,15 +29,15 @@ const namesIn = (text: string): Set<string> =>
     ),
   );
 
-test('every line is a series of the text format, and every family has help and type', () => {
-  const text = metricsText(statusDocumentOf(), machine);
+test('every line is a series of the text format, and every family has help and type', async () => {
+  const text = await metricsText(statusDocumentOf(), machine);
   for (const line of lines(text))
     expect(line).toMatch(/^[a-z_][a-z0-9_]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.e+]+$/);
   expect(text.match(/^# HELP /gm)?.length).toBe(text.match(/^# TYPE /gm)?.length);
   expect(text.endsWith('\n')).toBe(true);
 });
 
-test('a histogram is cumulative and its count is its last bucket', () => {
+test('a histogram is cumulative and its count is its last bucket', async () => {
   const latency = {
     counts: [1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 3],
     sumMs: 1500,
@@ -46,7 +46,7 @@ test('a histogram is cumulative and its count is its last bucket', () => {
     p95Ms: 5000,
     p99Ms: 5000,
   };
-  const text = metricsText(statusDocumentOf({ endpoints: [endpointInStatus({ latency })] }), machine);
+  const text = await metricsText(statusDocumentOf({ endpoints: [endpointInStatus({ latency })] }), machine);
   const name = 'lockkeeper_http_server_request_duration_seconds';
   expect(text).toContain(`${name}_bucket{endpoint="web",le="0.005"} 1\n`);
   expect(text).toContain(`${name}_bucket{endpoint="web",le="0.01"} 3\n`);
@@ -55,11 +55,11 @@ test('a histogram is cumulative and its count is its last bucket', () => {
   expect(text).toContain(`${name}_count{endpoint="web"} 6\n`);
 });
 
-test('whatever state the device is in, the series are the same', () => {
+test('whatever state the device is in, the series are the same', async () => {
   const seriesOf = (text: string): string[] =>
     lines(text).map((line) => line.slice(0, line.lastIndexOf(' ')));
-  const calm = metricsText(statusDocumentOf(), machine);
-  const wild = metricsText(
+  const calm = await metricsText(statusDocumentOf(), machine);
+  const wild = await metricsText(
     statusDocumentOf({
       endpoints: [
         endpointInStatus({
@@ -112,7 +112,7 @@ test('every condition that a device may have is counted under its own code', asy
   expect(made.filter((code) => !known.has(code))).toEqual([]);
   const at = { severity: 'error', since: '2026-11-26T10:00:00.000Z', message: 'x' } as const;
   const conditions = CONDITION_CODES.map((code) => ({ code, ...at }));
-  const text = metricsText(statusDocumentOf({ conditions }), machine);
+  const text = await metricsText(statusDocumentOf({ conditions }), machine);
   for (const code of CONDITION_CODES)
     expect(text).toContain(`lockkeeper_condition_active{code="${code}"} 1\n`);
   expect(text).toContain('lockkeeper_condition_active{code="OTHER"} 0\n');
@@ -124,8 +124,8 @@ const metricsUsed = (expression: string): string[] =>
 
 test.each(['docs/grafana-dashboard.json', 'docs/alerts.yml', 'docs/observability.md'])(
   'every metric that %s names is there',
-  (file) => {
-    const known = namesIn(metricsText(statusDocumentOf(), machine));
+  async (file) => {
+    const known = namesIn(await metricsText(statusDocumentOf(), machine));
     const bases = new Set([...known].map((name) => name.replace(/_(bucket|sum|count)$/, '')));
     const text = readFileSync(file, 'utf8');
     const used = metricsUsed(text);
