@@ -40,6 +40,14 @@ export const createTokenFile = ({ path, env, log, vault, staged, changed }: Toke
   let fingerprint = '';
   let writtenAtMs = NEVER_MS;
 
+  const refusal = (): string | null => {
+    const state = vault.state();
+    const { seedRefusal } = state;
+    if (seedRefusal === undefined || seedRefusal.fingerprint !== fingerprint) return null;
+    if (state[state.current]?.fingerprint === fingerprint) return null;
+    return `ngrok.authtokenFile: ${seedRefusal.message} The token before it is kept. Put a good one there, or mend this one at ngrok and write it again.`;
+  };
+
   const read = async (isWrittenAnew = false): Promise<void> => {
     if (path === '') return;
     const secret = await readSecret(path, env);
@@ -47,7 +55,8 @@ export const createTokenFile = ({ path, env, log, vault, staged, changed }: Toke
     problem = secret.ok ? null : `ngrok.authtokenFile: ${secret.fault.message}`;
     fingerprint = secret.ok ? tokenFingerprint(secret.value.text) : '';
     if (problemBefore !== problem || fingerprintBefore !== fingerprint) changed();
-    if (!secret.ok || (secret.value.text === seen && !isWrittenAnew)) return;
+    if (!secret.ok) return;
+    if (secret.value.text === seen && !(isWrittenAnew && refusal() !== null)) return;
     const seeded = await vault.seed(secret.value.text, isWrittenAnew);
     if (!seeded.ok || seeded.value.kind === 'busy') {
       writtenAtMs = DUE_MS;
@@ -69,12 +78,6 @@ export const createTokenFile = ({ path, env, log, vault, staged, changed }: Toke
       await read(isWrittenAnew);
     },
     problem: () => problem,
-    refusal: () => {
-      const state = vault.state();
-      const { seedRefusal } = state;
-      const isIt = seedRefusal !== undefined && seedRefusal.fingerprint === fingerprint;
-      if (!isIt || state[state.current]?.fingerprint === fingerprint) return null;
-      return `ngrok.authtokenFile: ${seedRefusal.message} The token before it is kept. Put a good one there, or mend this one at ngrok and write it again.`;
-    },
+    refusal,
   };
 };

@@ -120,6 +120,12 @@ const conditionsOf = (
       message: 'Stopped from the ngrok side: a start, restart or rekey command opens it again.',
     });
   if (!locked && !parked) all.push(...sessionConditions(session, inputs));
+  if (inputs.vault.swap !== null)
+    all.push({
+      code: 'SWAP_IN_PROGRESS',
+      severity: 'info',
+      message: 'A new authtoken is to take the place of the one in use.',
+    });
   for (const e of endpoints) {
     if ((e.state === 'failed' || e.state === 'denied') && e.lastError !== null)
       all.push(faultCondition(e.lastError, e.name));

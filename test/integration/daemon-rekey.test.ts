@@ -25,6 +25,9 @@ test('a rekey under fifty clients and slow answers loses no request', async () =
   expect(status.credential).toMatchObject({ generation: 7, state: 'ok' });
   expect(device.sandbox.state().sessions).toHaveLength(1);
   await waitFor(() => cloud.events().some((e) => e.type === 'cred.swapped' && e.data?.['gen'] === 7));
+  const swapping = () => cloud.events().filter((e) => e.code === 'SWAP_IN_PROGRESS');
+  await waitFor(() => swapping().some((e) => e.type === 'condition.cleared'));
+  expect(swapping().map((e) => e.type)).toEqual(['condition.set', 'condition.cleared']);
 });
 
 test('a token that the edge refuses is given up and the old session is never touched', async () => {
