@@ -15,7 +15,12 @@ export default defineConfig({
   test: {
     projects: [
       project('unit', 60_000),
-      project('integration', 180_000),
+      {
+        test: {
+          ...project('integration', 180_000).test,
+          globalSetup: 'test/support/bundle-setup.ts',
+        },
+      },
       project('system', 180_000),
       {
         test: {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { openKills, runSeed } from '../../bench/rotate-kills.ts';
-import { REPO_DIR } from '../support/spawn-node.ts';
+import { startable } from '../support/spawn-node.ts';
 
 // The row of 500 is bench/rotate-kills.ts.
 test('killed at random points, then resumed: every device has exactly one credential and runs on it', async () => {
-  const { desk, wholeMs, close } = await openKills([process.execPath, `${REPO_DIR}/src/lockkeeper.ts`]);
+  const { desk, wholeMs, close } = await openKills([process.execPath, startable('src/lockkeeper.ts')]);
   try {
     let kills = 0;
     for (let seed = 9001; seed <= 9005; seed += 1) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { type Cloud, connectCloud } from './cloud.ts';
-import { type Running, spawnNode, spawnProgram } from './spawn-node.ts';
+import { type Running, spawnNode, spawnProgram, startable } from './spawn-node.ts';
 import { makeTempDir } from './temp-dir.ts';
 import { type Load, startLoad, type Visit, visit } from './visitors.ts';
 import { waitFor } from './wait-for.ts';
@@ -236,7 +236,11 @@ export const startDevice = async (options: DeviceOptions = {}): Promise<Device> 
     const args = ['--config', configFile];
     const how = { autoKill: false, ...(options.env === undefined ? {} : { env: options.env }) };
     const daemon = isDropping
-      ? spawnProgram('setpriv', [...AS_NOBODY, process.execPath, 'src/lockkeeperd.ts', ...args], how)
+      ? spawnProgram(
+          'setpriv',
+          [...AS_NOBODY, process.execPath, startable('src/lockkeeperd.ts'), ...args],
+          how,
+        )
       : spawnNode('src/lockkeeperd.ts', args, how);
     daemons.push(daemon);
     return daemon;

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
-import { onTestFinished } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 
 /** Root of the repository, with a slash at its end removed. */
 export const REPO_DIR: string = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -39,8 +40,26 @@ export interface Running {
   readonly exit: Promise<Exit>;
 }
 
-/** Programs run from source: what the one before has compiled spares the next most of its start. */
-const COMPILE_CACHE = `${REPO_DIR}/node_modules/.cache/lockkeeper/compiled`;
+/** Absent where no bundles were made: programs run from source then. */
+const bundlesDir: string | undefined = inject('bundlesDir');
+
+/** What one program has compiled spares the next most of its start. That of the bundles goes away with them. */
+const COMPILE_CACHE =
+  bundlesDir === undefined
+    ? `${REPO_DIR}/node_modules/.cache/lockkeeper/compiled`
+    : join(bundlesDir, '../compiled');
+
+const BUNDLES: Readonly<Record<string, string>> = {
+  'src/lockkeeper.ts': 'lockkeeper.js',
+  'src/lockkeeperd.ts': 'lockkeeperd.js',
+  'src/sandbox/main.ts': 'sandbox.js',
+};
+
+/** The script that node starts for one of the repository: the bundle of a program, where there is one. */
+export const startable = (script: string): string => {
+  const file = BUNDLES[script];
+  return bundlesDir === undefined || file === undefined ? script : join(bundlesDir, file);
+};
 
 const childEnv = (over: SpawnNodeOptions['env']): NodeJS.ProcessEnv => {
   const env: NodeJS.ProcessEnv = {
@@ -58,7 +77,7 @@ const childEnv = (over: SpawnNodeOptions['env']): NodeJS.ProcessEnv => {
 
 /**
  * Starts a script under the node that runs the tests. `script` is a path from the repository's root or an absolute
- * one. The process is killed when the test ends.
+ * one; a program is started from its bundle where one was made. The process is killed when the test ends.
  */
 export const spawnNode = (
   script: string,
@@ -66,7 +85,7 @@ export const spawnNode = (
   options: SpawnNodeOptions = {},
 ): Running =>
   watch(
-    spawn(process.execPath, [...(options.nodeArgs ?? []), script, ...args], {
+    spawn(process.execPath, [...(options.nodeArgs ?? []), startable(script), ...args], {
       cwd: options.cwd ?? REPO_DIR,
       env: childEnv(options.env),
       stdio: ['pipe', 'pipe', 'pipe'],
