@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { filePages, openReleasePages } from '../../../src/tunnel/release-pages.ts';
 
@@ -54,3 +56,10 @@ test.runIf(canRelease)(
     expect(warnings).toEqual([]);
   },
 );
+
+test('nothing is said about how it is done', async () => {
+  const file = new URL('../../../src/tunnel/release-pages.ts', import.meta.url).href;
+  const program = `(await import(${JSON.stringify(file)})).openReleasePages()()`;
+  const args = ['--input-type=module', '--eval', program];
+  expect(await promisify(execFile)(process.execPath, args)).toEqual({ stdout: '', stderr: '' });
+});
