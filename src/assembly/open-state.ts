@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { failed, fault, ok, type Result } from '../core/errors.ts';
+import { type ContinuityRecord, readContinuity } from '../daemon/continuity.ts';
 import { createKeeper, type Keeper } from '../daemon/keeper.ts';
 import {
   type DesiredRecord,
@@ -36,6 +37,8 @@ export interface OpenState {
   readonly document: MirroredStore<DesiredRecord | null>;
   readonly revFloor: MirroredStore<RevFloor>;
   readonly keySet: MirroredStore<KeySetRecord | null>;
+  /** Worth keeping and no loss: it is neither watched nor missed. */
+  readonly continuity: MirroredStore<ContinuityRecord | null>;
   /** What was repaired; `isLost` when no copy was good. */
   readonly recovered: readonly { readonly store: string; readonly isLost: boolean }[];
   /** Writes what could not be written before; true when everything is on disk. */
@@ -110,6 +113,13 @@ export const openState = async (
     validate: readKeySet,
     initial: null,
   });
+  const continuity = await openStore<ContinuityRecord | null>({
+    dir: path,
+    name: 'continuity',
+    validate: readContinuity,
+    initial: null,
+    keepInMemory: true,
+  });
   const stores = {
     vault,
     journal,
@@ -130,6 +140,7 @@ export const openState = async (
     document,
     revFloor,
     keySet,
+    continuity,
     recovered: Object.entries(stores).flatMap(([store, { recovered }]) =>
       recovered === 'no' ? [] : [{ store, isLost: recovered === 'lost' }],
     ),

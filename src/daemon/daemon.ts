@@ -1,7 +1,9 @@
 /** The daemon's life: start, stop, hand-over. One side of it serves, the other talks with the cloud. */
 import { createCloud } from './cloud.ts';
+import { continued, createContinuity } from './continuity.ts';
 import { bindKey } from './intent.ts';
 import type { Daemon, DaemonOptions } from './options.ts';
+import type { AdoptedTunnel } from './ports.ts';
 import { targetsOf } from './resume.ts';
 import { createService } from './service.ts';
 import { stalled } from './stalled.ts';
@@ -27,6 +29,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       isChangeDue = false;
       service.look();
       cloud.look();
+      continuity.look();
     });
   };
 
@@ -39,6 +42,14 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   const { intent, supervisor, swaps, waiter, credentials, snapshot, activeHours } = service;
   const cloud = createCloud(options, service, startedAt, wall, changed);
   const { reporter, book, commands, desiredIntake, drops, outbox } = cloud;
+
+  const continuity = createContinuity({
+    clock,
+    wall,
+    store: options.continuity,
+    observed: supervisor.observed,
+    told: reporter.told,
+  });
 
   const resume = (): Promise<void> =>
     takeUp({
@@ -89,12 +100,16 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   return {
     start: async () => {
       const adopted = await options.tunnels.adopt();
-      supervisor.adopt(adopted, (a, name) => {
+      const past = continued(continuity.left(), adopted, clock.now());
+      if (past !== null) wall.carryOn(past.offsetMs);
+      const keyOf = (a: AdoptedTunnel, name: string): string => {
         const spec = a.endpoints.find((e) => e.spec.name === name)?.spec;
         return spec === undefined ? '' : bindKey(spec);
-      });
+      };
+      supervisor.adopt(adopted, keyOf, past);
       if (adopted.length > 0) log.info({ tunnels: adopted.map((a) => a.tunnel) }, 'tunnel processes adopted');
-      reporter.start();
+      reporter.start(past?.told ?? null);
+      continuity.start();
       reporter.event({ type: 'agent.start', data: { version: options.version, adopted: adopted.length } });
       for (const { store, isLost } of options.recovered)
         reporter.event({
@@ -118,6 +133,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       reporter.stop();
       supervisor.halt();
       service.stop();
+      await continuity.end();
       await cloud.link()?.stop();
     },
     handOver: async () => {
@@ -127,6 +143,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       service.stop();
       await reporter.goodbye('restart');
       reporter.stop();
+      await continuity.release();
       await cloud.link()?.stop();
       await options.tunnels.release();
     },

@@ -8,6 +8,7 @@ import type { DevicePublicKey } from '../protocol/device-key.ts';
 import type { HealthMessage } from '../protocol/health-schema.ts';
 import type { TrustPolicy } from '../protocol/judge-context.ts';
 import type { SealedToken } from '../protocol/seal.ts';
+import type { ContinuityRecord } from './continuity.ts';
 import type { DeviceClock } from './device-clock.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
@@ -65,6 +66,8 @@ export interface DaemonOptions {
   readonly journal: CommandJournal;
   readonly runtime: Keeper<RuntimeRecord>;
   readonly document: Store<DesiredRecord | null>;
+  /** What one supervisor leaves to the next; null to keep nothing. */
+  readonly continuity: Store<ContinuityRecord | null> | null;
   readonly revFloor: Store<RevFloor>;
   readonly identity: DeviceIdentity;
   readonly keyLevel: 'host' | 'file';

@@ -20,9 +20,11 @@ import { createRecentEvents } from './recent-events.ts';
 import { type Revisions, reportedText } from './reported.ts';
 import { reportKey, type Snapshot } from './snapshot.ts';
 import type { RecentEvent } from './status.ts';
-import { conditionEvents, type EventDraft, transitionEvents } from './transitions.ts';
+import { conditionEvents, type EventDraft, type Told, transitionEvents } from './transitions.ts';
 import type { WallTime } from './wall-time.ts';
 
+/** Who looks for the causes of conditions may take so long after a start. */
+const FIRST_LOOK_MS = 20_000;
 /** Reports go out at least so far apart. */
 const REPORT_GAP_MS = 2000;
 
@@ -65,13 +67,16 @@ export interface Reporter {
   goodbye(why: 'shutdown' | 'restart'): Promise<void>;
   presenceSeen(payload: Uint8Array): void;
   reportNow(): Promise<void>;
-  start(): void;
+  /** What the cloud was told last, for the next supervisor. */
+  told(): Told;
+  /** `told`: by the supervisor before, where it only handed over; null where all is news. */
+  start(told: Told | null): void;
   stop(): void;
 }
 
 export const createReporter = (options: ReporterOptions): Reporter => {
   const { clock, tenant, device, boot, outbox } = options;
-  let before: Snapshot | null = null;
+  let before: Pick<Told, 'session' | 'endpoints'> | null = null;
   let conditions: readonly Condition[] = [];
   let lastKey = '';
   let lastReportAt = Number.NEGATIVE_INFINITY;
@@ -213,8 +218,25 @@ export const createReporter = (options: ReporterOptions): Reporter => {
       await sendReported();
       await beat.sendNow();
     },
-    start: () => {
+    told: () => ({
+      session: { state: before?.session.state ?? 'stopped' },
+      endpoints: (before?.endpoints ?? []).map(({ name, state, url, since }) => ({
+        name,
+        state,
+        url,
+        since,
+      })),
+      conditions: conditions.map(({ goneAt: _, heldUntil: __, ...c }) => ({ ...c, goneAt: null })),
+      lostAt,
+    }),
+    start: (told) => {
       isStarted = true;
+      if (told !== null) {
+        before = told;
+        lostAt = told.lostAt;
+        const heldUntil = clock.now() + FIRST_LOOK_MS;
+        conditions = told.conditions.map((c) => ({ ...c, heldUntil }));
+      }
       beat.start();
       stopSummaries = startConnSummaries({
         clock,

@@ -7,7 +7,7 @@ import type { Action, ActionKind } from '../core/action.ts';
 import type { Clock } from '../core/clock.ts';
 import type { EndpointCounters } from '../core/endpoint.ts';
 import { issued } from '../core/issued.ts';
-import { initialObserved, type Observed, type TunnelView } from '../core/observed.ts';
+import { initialObserved, type Observed } from '../core/observed.ts';
 import { type Desired, plan } from '../core/plan.ts';
 import {
   forgetRefusals,
@@ -19,6 +19,8 @@ import {
   retryNow,
 } from '../core/reduce.ts';
 import type { Slot, TunnelEvent } from '../core/tunnel-event.ts';
+import { adoptedView, withAdopted } from './adoption.ts';
+import type { ContinuityRecord } from './continuity.ts';
 import type { Log } from './log.ts';
 import type { AdoptedTunnel, ProbeEdge, TokenVault, Tunnels } from './ports.ts';
 
@@ -58,7 +60,12 @@ export interface Supervisor {
   askedAgain(endpoints: readonly string[]): void;
   /** An operator asks for another try: no wait for a refused token, bind or silent edge stands in its way. */
   retryNow(): void;
-  adopt(adopted: readonly AdoptedTunnel[], keyOf: (adopted: AdoptedTunnel, name: string) => string): void;
+  /** `past`: what the supervisor before left; null where everything begins anew. */
+  adopt(
+    adopted: readonly AdoptedTunnel[],
+    keyOf: (adopted: AdoptedTunnel, name: string) => string,
+    past: ContinuityRecord | null,
+  ): void;
   /** Plans no more; running processes are left as they are. */
   halt(): void;
   /** How long the round takes that is being carried out; 0 between rounds. */
@@ -214,38 +221,6 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     else wake();
   });
 
-  const adoptOne = (a: AdoptedTunnel, keyOf: (a: AdoptedTunnel, name: string) => string): TunnelView => {
-    const now = clock.now();
-    return {
-      id: a.tunnel,
-      slot: a.slot,
-      generation: a.generation,
-      epoch: 0,
-      pid: a.pid,
-      phase: a.connected ? 'connected' : 'wobbling',
-      lostReason: null,
-      startedAt: now,
-      connectDeadlineMs: 0,
-      connectedAt: now,
-      sessionId: a.sessionId,
-      latencyMs: null,
-      fault: null,
-      cut: [],
-      endpoints: Object.fromEntries(
-        a.endpoints.map((e) => [
-          e.spec.name,
-          {
-            key: keyOf(a, e.spec.name),
-            phase: e.serving ? 'serving' : 'bound',
-            url: e.url,
-            endpointId: e.endpointId,
-            since: now,
-          },
-        ]),
-      ),
-    };
-  };
-
   return {
     busyMs: () => (roundBegan === null ? 0 : clock.now() - roundBegan),
     begin: () => {
@@ -274,16 +249,12 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       observed = retryNow(observed, clock.now());
       wake();
     },
-    adopt: (adopted, keyOf) => {
+    adopt: (adopted, keyOf, past) => {
       for (const { tunnel, endpoints } of adopted)
         for (const { spec } of endpoints) toldClosesAt.set(`${tunnel} ${spec.name}`, spec.closesAtMs);
-      const views = adopted.map((a) => adoptOne(a, keyOf));
-      const isUp = views.some((v) => v.phase === 'connected');
-      observed = {
-        ...observed,
-        tunnels: [...observed.tunnels, ...views],
-        ...(isUp ? { downSince: null, upSince: clock.now() } : {}),
-      };
+      const now = clock.now();
+      const views = adopted.map((a) => adoptedView(a, (name) => keyOf(a, name), past, now));
+      observed = withAdopted(observed, adopted, views, past, now);
       wake();
     },
     halt: () => {

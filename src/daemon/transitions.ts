@@ -12,11 +12,20 @@ export interface EventDraft {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
+/** What the cloud was told last of the device's state; events tell of what differs from it. */
+export interface Told {
+  readonly session: Pick<Snapshot['session'], 'state'>;
+  readonly endpoints: readonly Pick<EndpointSnapshot, 'name' | 'state' | 'url' | 'since'>[];
+  readonly conditions: readonly Condition[];
+  /** Monotonic milliseconds since when the session is away; null while it is not. */
+  readonly lostAt: number | null;
+}
+
 const ngrokData = (code: string | undefined): Pick<EventDraft, 'data'> =>
   code === undefined ? {} : { data: { ngrokCode: code } };
 
 const endpointEvents = (
-  before: EndpointSnapshot | undefined,
+  before: Told['endpoints'][number] | undefined,
   now: EndpointSnapshot,
   session: Snapshot['session'],
 ): readonly EventDraft[] => {
@@ -38,7 +47,7 @@ const endpointEvents = (
 };
 
 const sessionEvents = (
-  before: Snapshot['session'] | undefined,
+  before: Told['session'] | undefined,
   now: Snapshot['session'],
   awayMs: number,
 ): readonly EventDraft[] => {
@@ -56,7 +65,7 @@ const sessionEvents = (
 };
 
 export const transitionEvents = (
-  before: Snapshot | null,
+  before: Pick<Told, 'session' | 'endpoints'> | null,
   now: Snapshot,
   awayMs: number,
 ): readonly EventDraft[] => [

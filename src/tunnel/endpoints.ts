@@ -286,8 +286,8 @@ export const createEndpoints = (options: EndpointsOptions): Endpoints => {
         ),
       ),
     snapshot: () =>
-      [...endpoints.values()].flatMap(({ spec, listener, url, endpointId, isServing, isClosing }) =>
-        listener === null || isClosing ? [] : [{ spec, url, endpointId, serving: isServing }],
+      [...endpoints.values()].flatMap(({ spec, listener, url, endpointId, boundAt, isServing, isClosing }) =>
+        listener === null || isClosing ? [] : [{ spec, url, endpointId, serving: isServing, boundAt }],
       ),
     remotes: () => allRelays().flatMap((relay) => relay.remotes()),
     repeat: relays.repeat,

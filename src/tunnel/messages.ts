@@ -40,11 +40,15 @@ export interface Snapshot {
   readonly generation: number;
   readonly sessionId: string;
   readonly connected: boolean;
+  /** Monotonic milliseconds since when the session stands; processes of older versions do not tell. */
+  readonly connectedAt?: number;
   readonly endpoints: readonly {
     readonly spec: BindSpec;
     readonly url: string;
     readonly endpointId: string;
     readonly serving: boolean;
+    /** Monotonic milliseconds of its bind. */
+    readonly boundAt?: number;
   }[];
 }
 

@@ -36,6 +36,8 @@ export interface SessionWatch {
   stop(): void;
   /** True from connect to a loss, and again once it is back. */
   readonly isConnected: boolean;
+  /** Monotonic milliseconds since when the session stands, or stood last; null before the first connect. */
+  readonly connectedAt: number | null;
   /** True once a heartbeat was answered. */
   readonly hasBeat: boolean;
 }
@@ -52,6 +54,7 @@ export const createSessionWatch = (
 ): SessionWatch => {
   const never = (): void => undefined;
   let isConnected = false;
+  let connectedAt: number | null = null;
   let hasBeat = false;
   let missed = 0;
   let lost: 'clock' | 'heartbeat' | 'unresponsive' | null = null;
@@ -76,6 +79,7 @@ export const createSessionWatch = (
     cancelOutage();
     cancelTrial();
     isConnected = true;
+    connectedAt = clock.now();
     if (lost === null) emit({ type: 'reconnected' });
   };
   /** The try that a beat spoke for has failed. */
@@ -99,6 +103,7 @@ export const createSessionWatch = (
   return {
     connected() {
       isConnected = true;
+      connectedAt = clock.now();
       expectBeat();
     },
     disconnected() {
@@ -145,6 +150,9 @@ export const createSessionWatch = (
     },
     get isConnected() {
       return isConnected;
+    },
+    get connectedAt() {
+      return connectedAt;
     },
     get hasBeat() {
       return hasBeat;

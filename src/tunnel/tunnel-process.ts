@@ -120,6 +120,7 @@ export class TunnelProcess {
       if (this.#config !== null) return refuse('This process was started already.');
     } else if (this.#config === null) return refuse('This process was not started yet.');
     else if (request.type === 'bind' && this.#session === null) return refuse('There is no session yet.');
+    const connectedAt = this.#watch?.connectedAt ?? null;
     const snapshot =
       request.type === 'adopt' && this.#config !== null
         ? {
@@ -129,6 +130,7 @@ export class TunnelProcess {
             generation: this.#config.generation,
             sessionId: this.#sessionId,
             connected: this.#watch?.isConnected ?? false,
+            ...(connectedAt === null ? {} : { connectedAt }),
             endpoints: this.#endpoints.snapshot(),
           }
         : null;

@@ -52,7 +52,7 @@ export interface ReportedSeen {
     readonly state?: string;
     readonly want?: number;
   };
-  readonly session: { readonly state: string; readonly err?: string };
+  readonly session: { readonly state: string; readonly since?: number; readonly err?: string };
   readonly endpoints: readonly {
     readonly name: string;
     readonly state: string;

@@ -266,6 +266,7 @@ export class CutDevice {
       runtime: createKeeper(runtime),
       document,
       revFloor,
+      continuity: null,
       identity: {
         publicKey: () => ({ kty: 'OKP', crv: 'X25519', kid: 'device', x: 'x'.repeat(43) }),
         fingerprint: () => 'fingerprint',

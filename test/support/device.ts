@@ -22,6 +22,7 @@ export interface StatusSeen {
   };
   readonly session: {
     readonly state: string;
+    readonly since: string | null;
     readonly generation: number;
     readonly reconnects: number;
     readonly lastError: { readonly code: string; readonly ngrokCode?: string } | null;
@@ -29,6 +30,7 @@ export interface StatusSeen {
   readonly endpoints: readonly {
     readonly name: string;
     readonly state: string;
+    readonly since: string | null;
     readonly url: string;
     readonly upstream: string;
     readonly by: string;
@@ -40,6 +42,7 @@ export interface StatusSeen {
   readonly conditions: readonly {
     readonly code: string;
     readonly severity: string;
+    readonly since: string;
     readonly message: string;
     readonly endpoint?: string;
   }[];

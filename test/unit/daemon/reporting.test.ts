@@ -107,7 +107,7 @@ const bytesOf = (messages: readonly OutboundMessage[]): number =>
 
 test('an idle device sends at most 100 kB in a day, health at one phase and numbered without gaps', async () => {
   const r = rig();
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   await r.clock.advance(DAY_MS);
   r.reporter.stop();
@@ -123,7 +123,7 @@ test('an idle device sends at most 100 kB in a day, health at one phase and numb
 
 test('while there is no link, health is not numbered, and goes on without a gap after it', async () => {
   const r = rig();
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   await r.clock.advance(HOUR_MS);
   r.isUp = false;
@@ -137,7 +137,7 @@ test('while there is no link, health is not numbered, and goes on without a gap 
 
 test('newest state only: what changed while the broker was away is one report', async () => {
   const r = rig();
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   r.isUp = false;
   for (const state of ['opening', 'failed', 'opening', 'up'] as const) {
@@ -159,7 +159,7 @@ test('what a report tells of began no later than the report was made', async () 
   r.now = picture({
     conditions: [{ code: 'SATURATED', severity: 'warning', message: 'Too many connections.' }],
   });
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   const [told] = r.of('/reported') as [
     {
@@ -174,9 +174,47 @@ test('what a report tells of began no later than the report was made', async () 
   expect(told.conditions.map(({ since }) => since)).toEqual([told.ts]);
 });
 
+test('after a hand-over only what changed is told, and a condition has time to be found again', async () => {
+  const r = rig();
+  const full = { code: 'SATURATED', severity: 'warning', message: 'Too many connections.' } as const;
+  const down = {
+    code: 'UPSTREAM_DOWN',
+    severity: 'warning',
+    message: 'No answer.',
+    endpoint: 'web',
+  } as const;
+  r.now = picture({ conditions: [full, down] });
+  r.reporter.start(null);
+  await r.reporter.up(1, false);
+  await r.clock.advance(5000);
+  expect(r.of('/event').map((e) => e['type'])).toEqual([
+    'session.up',
+    'endpoint.up',
+    'condition.set',
+    'condition.set',
+  ]);
+  r.reporter.stop();
+
+  const next = rig();
+  await next.clock.advance(60_000);
+  next.now = picture({ conditions: [full] });
+  next.reporter.start(r.reporter.told());
+  await next.reporter.up(1, false);
+  expect(next.of('/event')).toEqual([]);
+  const began = (next.reporter.conditions() ?? []).map((c) => [c.code, c.since]);
+  expect(began).toEqual([
+    ['SATURATED', 0],
+    ['UPSTREAM_DOWN', 0],
+  ]);
+  await next.clock.advance(30_000);
+  expect(next.of('/event')).toEqual([
+    expect.objectContaining({ type: 'condition.cleared', code: 'UPSTREAM_DOWN' }),
+  ]);
+});
+
 test('single connections beyond the minute are counted and told in one summary', async () => {
   const r = rig();
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   await r.clock.advance(60_000);
   for (let i = 0; i < 500; i++)
@@ -192,7 +230,7 @@ test('single connections beyond the minute are counted and told in one summary',
 
 test("beyond the day's bytes events are dropped and counted, health goes on, and the next day is new", async () => {
   const r = rig();
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   const flood = async (): Promise<void> => {
     for (let i = 0; i < 3000; i++)
@@ -219,7 +257,7 @@ test("beyond the day's bytes events are dropped and counted, health goes on, and
 test('a summary holds what came in its window, and an idle endpoint has none', async () => {
   const r = rig();
   r.connS = 300;
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   r.now = picture({
     endpoints: [
@@ -269,7 +307,7 @@ const countingFile = (found: readonly OutboundMessage[] = []) => {
 test('with a link nothing is written; without one what waits is, once; with it again the file is empty', async () => {
   const file = countingFile();
   const r = rig(file);
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   await r.clock.advance(DAY_MS);
   expect(file.written).toBe(0);
@@ -292,7 +330,7 @@ test('with a link nothing is written; without one what waits is, once; with it a
 test('a day without the broker and an event every 10 s writes less than 4 MB and keeps the newest', async () => {
   const file = countingFile();
   const r = rig(file);
-  r.reporter.start();
+  r.reporter.start(null);
   r.isUp = false;
   for (let i = 0; i < 8640; i++) {
     r.reporter.event({ type: 'security.alert', code: `N${i}` });
@@ -309,7 +347,7 @@ test('a day without the broker and an event every 10 s writes less than 4 MB and
 test('what an earlier run left goes out first', async () => {
   const left: OutboundMessage = { topic: 'lk1/acme/d/press-7/event/session', payload: '{"n":7}', qos: 1 };
   const r = rig(countingFile([left]));
-  r.reporter.start();
+  r.reporter.start(null);
   await r.reporter.up(1, false);
   expect(r.of('/event')[0]).toEqual({ n: 7 });
 });
