@@ -2,12 +2,12 @@
 import type { Clock } from '../core/clock.ts';
 import { DELIVERY, eventMessage } from '../protocol/messages.ts';
 import { eventClassOf, formatTopic } from '../protocol/topics.ts';
-import type { EventBudget } from './event-budget.ts';
+import type { EventBudget, EventKind } from './event-budget.ts';
 import type { Outbox } from './outbox.ts';
 import type { RecentEvents } from './recent-events.ts';
 import type { EventDraft } from './transitions.ts';
 
-/** Counted connections are told so often. */
+/** What was counted is told so often. */
 const TELL_COUNTED_MS = 60_000;
 
 export interface EventDeskOptions {
@@ -31,22 +31,42 @@ export interface EventDesk {
 }
 
 const SINGLE = new Set(['conn.opened', 'conn.closed', 'conn.refused']);
+/** Ends of commands, news of the authtoken and of security, the daemon's own life, and what sums up all others. */
+const ALARMS = new Set([
+  'command.done',
+  'cred.swapped',
+  'cred.refused',
+  'cred.request',
+  'security.alert',
+  'agent.start',
+  'agent.stop',
+  'conn.summary',
+]);
+
+const kindOf = ({ type, data }: EventDraft): EventKind => {
+  if (SINGLE.has(type)) return 'connection';
+  const isError = type === 'condition.set' && data?.['severity'] === 'error';
+  return isError || ALARMS.has(type) ? 'alarm' : 'news';
+};
 
 export const createEventDesk = (options: EventDeskOptions): EventDesk => {
   const { clock, tenant, device, boot, outbox, budget } = options;
   let n = 0;
   /** Single events that were not told, by endpoint and type. */
   const counted = new Map<string, Record<string, number>>();
+  /** All other events that were not told, by type. */
+  let flood: Record<string, number> = {};
   let cancel: (() => void) | undefined;
 
   const put = (draft: EventDraft): 'send' | 'count' | 'drop' => {
     const { type, ...rest } = draft;
     const topic = formatTopic({ kind: 'event', tenant, device, class: eventClassOf(type) });
     const payload = JSON.stringify(eventMessage({ ts: options.nowS(), boot, n, type, ...rest }));
-    const verdict = budget.admit(payload.length + topic.length, SINGLE.has(type));
+    const kind = kindOf(draft);
+    const verdict = budget.admit(payload.length + topic.length, kind);
+    if (kind !== 'connection' || verdict === 'send') options.recent.add(clock.wall(), draft);
     if (verdict === 'count') return verdict;
     n += 1;
-    options.recent.add(clock.wall(), draft);
     if (verdict === 'drop') outbox.drop();
     else outbox.event({ topic, payload, ...DELIVERY.event });
     return verdict;
@@ -57,6 +77,9 @@ export const createEventDesk = (options: EventDeskOptions): EventDesk => {
     for (const [ep, data] of counted)
       put({ type: 'conn.summary', ep, data: { s: TELL_COUNTED_MS / 1000, ...data } });
     counted.clear();
+    if (Object.keys(flood).length > 0)
+      put({ type: 'security.alert', code: 'EVENT_FLOOD', data: { s: TELL_COUNTED_MS / 1000, ...flood } });
+    flood = {};
     options.due();
   };
 
@@ -69,8 +92,13 @@ export const createEventDesk = (options: EventDeskOptions): EventDesk => {
 
   return {
     event: (draft) => {
-      if (put(draft) === 'count') count(draft.ep ?? '', draft.type.slice('conn.'.length), 1);
-      options.due();
+      const { type, ep = '' } = draft;
+      if (put(draft) !== 'count') return options.due();
+      if (SINGLE.has(type)) count(ep, type.slice('conn.'.length), 1);
+      else {
+        flood[type] = (flood[type] ?? 0) + 1;
+        cancel ??= clock.after(TELL_COUNTED_MS, tellCounted);
+      }
     },
     uncounted: (endpoint, connections) => count(endpoint, 'untold', connections),
     stop: () => cancel?.(),

@@ -10,7 +10,7 @@ import { DELIVERY } from '../protocol/messages.ts';
 import type { HelloMessage } from '../protocol/presence-schema.ts';
 import { formatTopic } from '../protocol/topics.ts';
 import { startConnSummaries } from './conn-summary.ts';
-import { createEventBudget } from './event-budget.ts';
+import { createEventBudget, REPORT_GAP_MS } from './event-budget.ts';
 import { createEventDesk } from './event-desk.ts';
 import { createHealthBeat } from './health-beat.ts';
 import type { Outbox } from './outbox.ts';
@@ -25,8 +25,6 @@ import type { WallTime } from './wall-time.ts';
 
 /** Who looks for the causes of conditions may take so long after a start. */
 const FIRST_LOOK_MS = 20_000;
-/** Reports go out at least so far apart. */
-const REPORT_GAP_MS = 2000;
 
 export interface ReporterOptions {
   readonly clock: Clock;
@@ -79,8 +77,13 @@ export const createReporter = (options: ReporterOptions): Reporter => {
   let before: Pick<Told, 'session' | 'endpoints'> | null = null;
   let conditions: readonly Condition[] = [];
   let lastKey = '';
+  /** What the broker has of it. */
+  let sentKey = '';
+  let lastAsked = '';
   let lastReportAt = Number.NEGATIVE_INFINITY;
+  let lastReportBytes = 0;
   let cancelReport: (() => void) | undefined;
+  let reportAt = Number.POSITIVE_INFINITY;
   let cancelAgain: (() => void) | undefined;
   let stopSummaries: (() => void) | undefined;
   let isStarted = false;
@@ -138,15 +141,21 @@ export const createReporter = (options: ReporterOptions): Reporter => {
       boot,
       wallS: options.wall.s,
     });
-    await send({ topic: topic('reported'), payload, ...DELIVERY.reported });
+    lastReportBytes = topic('reported').length + payload.length;
+    const key = lastKey;
+    if (await send({ topic: topic('reported'), payload, ...DELIVERY.reported })) sentKey = key;
   };
 
-  const scheduleReport = (): void => {
-    if (cancelReport !== undefined || !isStarted) return;
-    const waitMs = Math.max(0, lastReportAt + REPORT_GAP_MS - clock.now());
-    cancelReport = clock.after(waitMs, () => {
-      cancelReport = undefined;
-      if (isUp()) void sendReported();
+  /** The newest state wins. What somebody asked for does not wait for the budget. */
+  const scheduleReport = (isAsked: boolean): void => {
+    const gapMs = isAsked ? REPORT_GAP_MS : budget.reportGapMs(lastReportBytes);
+    const at = Math.max(clock.now(), lastReportAt + gapMs);
+    if (at >= reportAt) return;
+    cancelReport?.();
+    reportAt = at;
+    cancelReport = clock.after(at - clock.now(), () => {
+      reportAt = Number.POSITIVE_INFINITY;
+      if (isUp() && sentKey !== lastKey) void sendReported();
     });
   };
 
@@ -162,11 +171,17 @@ export const createReporter = (options: ReporterOptions): Reporter => {
     cancelAgain = change.againAt === null ? undefined : clock.after(change.againAt - clock.now(), changed);
     for (const draft of conditionEvents(change.set, change.cleared)) desk.event(draft);
     before = now;
-    const key =
-      reportKey(now, conditions) + JSON.stringify([options.revisions(), options.newest().map((e) => e.id)]);
+    const asked = JSON.stringify([
+      options.revisions(),
+      options.newest().map((e) => e.id),
+      now.locked,
+      now.cred,
+    ]);
+    const key = reportKey(now, conditions) + asked;
     if (key === lastKey) return;
+    scheduleReport(asked !== lastAsked);
     lastKey = key;
-    scheduleReport();
+    lastAsked = asked;
   };
 
   const sendHello = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import type { EndpointCounters } from '../../../src/core/endpoint.ts';
 import { noCounters } from '../../../src/core/view.ts';
 import { countActiveHours, hoursThisMonth } from '../../../src/daemon/active-hours.ts';
 import { summariesOf } from '../../../src/daemon/conn-summary.ts';
-import { DAY_BYTES, EVENTS_PER_MINUTE } from '../../../src/daemon/event-budget.ts';
+import { DAY_BYTES, EVENTS_PER_MINUTE, LONGEST_REPORT_GAP_MS } from '../../../src/daemon/event-budget.ts';
 import { healthPhaseMs } from '../../../src/daemon/health-beat.ts';
 import { createOutbox, type Outbox } from '../../../src/daemon/outbox.ts';
 import type { Link, LinkStatus, OutboundMessage, OutboxFile } from '../../../src/daemon/ports.ts';
@@ -252,6 +252,79 @@ test("beyond the day's bytes events are dropped and counted, health goes on, and
   r.reporter.event({ type: 'security.alert', code: 'FLOOD' });
   await r.clock.advance(1000);
   expect(r.of('/event/security').length).toBe(told + 1);
+});
+
+/** The session is cut every 3 s and comes back a second later. */
+const flap = async (r: Rig, ms: number): Promise<void> => {
+  const { session } = picture();
+  for (const end = r.clock.now() + ms; r.clock.now() < end; ) {
+    const lost = { ...session, state: 'connecting', since: r.clock.now() } as const;
+    r.now = picture({ session: lost, endpoints: [{ ...endpoint(), state: 'opening' }] });
+    r.reporter.changed();
+    await r.clock.advance(1000);
+    r.now = picture({ session: { ...session, since: r.clock.now() } });
+    r.reporter.changed();
+    await r.clock.advance(2000);
+  }
+};
+
+const timesOf = (reports: readonly Record<string, unknown>[]): readonly number[] =>
+  reports.slice(1).map(({ ts }, i) => Number(ts) - Number(reports[i]?.['ts']));
+
+test('a session that flaps for a day stays under the ceiling; reports go on, more and more seldom, health as ever', async () => {
+  const r = rig();
+  r.reporter.start(null);
+  await r.reporter.up(1, false);
+  await flap(r, DAY_MS - 60_000);
+  expect(bytesOf(r.sent)).toBeLessThan(DAY_BYTES);
+  expect(r.of('/health').length).toBeGreaterThanOrEqual(287);
+  const gaps = timesOf(r.of('/reported'));
+  expect(Math.max(...gaps.slice(0, 100))).toBeLessThanOrEqual(3);
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(LONGEST_REPORT_GAP_MS / 1000 + 3);
+  const late = gaps.slice(-20);
+  expect(Math.min(...late)).toBeGreaterThan(60);
+  expect(r.outbox.dropped()).toBeGreaterThan(0);
+
+  // The last state comes through, and what an operator asks for is told at once.
+  const { length } = r.of('/reported');
+  r.now = picture({ locked: true });
+  r.reporter.changed();
+  await r.clock.advance(3000);
+  expect(r.of('/reported').length).toBe(length + 1);
+  expect(r.of('/reported').at(-1)).toMatchObject({ locked: true });
+  r.now = picture({ locked: true, session: { ...picture().session, state: 'down' } });
+  r.reporter.changed();
+  await r.clock.advance(LONGEST_REPORT_GAP_MS);
+  expect(r.of('/reported').at(-1)).toMatchObject({ session: { state: 'down' } });
+});
+
+test('events beyond the minute are counted whatever their kind and told with their number; alarms are told all', async () => {
+  const r = rig();
+  r.reporter.start(null);
+  await r.reporter.up(1, false);
+  await r.clock.advance(60_000);
+  const before = r.of('/event').length;
+  await flap(r, 59_000);
+  for (let i = 0; i < 30; i++) {
+    r.reporter.event({ type: 'condition.set', code: `E${i}`, data: { severity: 'error', msg: 'x' } });
+    r.reporter.event({ type: 'command.done', data: { id: `${i}`, op: 'ping', status: 'succeeded' } });
+  }
+  await r.clock.advance(1000);
+  const told = r.of('/event').slice(before);
+  const isAlarm = ({ type }: Record<string, unknown>): boolean =>
+    type === 'condition.set' || type === 'command.done';
+  expect(told.filter(isAlarm)).toHaveLength(60);
+  const news = told.filter((e) => !isAlarm(e));
+  expect(news).toHaveLength(EVENTS_PER_MINUTE);
+  await r.clock.advance(61_000);
+  const [sum, ...more] = r.of('/event/security');
+  expect(more).toEqual([]);
+  expect(sum).toMatchObject({ type: 'security.alert', code: 'EVENT_FLOOD', data: { s: 60 } });
+  const { s: _, ...counts } = (sum?.['data'] ?? {}) as Record<string, number>;
+  // Four events of each of the twenty cuts.
+  expect(Object.values(counts).reduce((a, b) => a + b, 0)).toBe(80 - EVENTS_PER_MINUTE);
+  const numbers = r.of('/event').map((e) => Number(e['n']));
+  expect(numbers).toEqual(numbers.map((_n, at) => at));
 });
 
 test('a summary holds what came in its window, and an idle endpoint has none', async () => {
