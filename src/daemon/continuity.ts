@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { BindRefusal, Observed } from '../core/observed.ts';
+import type { SpentBudget } from './event-budget.ts';
 import type { AdoptedTunnel, Store } from './ports.ts';
 import type { Told } from './transitions.ts';
 import type { WallTime } from './wall-time.ts';
@@ -24,6 +25,7 @@ export interface ContinuityRecord {
   readonly downSince: number | null;
   readonly bindRefusals: readonly BindRefusal[];
   readonly told: Told;
+  readonly spent: SpentBudget;
 }
 
 /** Where nothing runs that could be adopted, a hand-over is known by its time. */
@@ -67,6 +69,8 @@ export const readContinuity = (value: unknown): ContinuityRecord | null | undefi
   if (![at, offsetMs, reconnects].every(Number.isFinite) || !isTime(upSince) || !isTime(downSince))
     return undefined;
   if (typeof released !== 'boolean' || typeof hadSession !== 'boolean') return undefined;
+  const { spent } = value;
+  if (!isRecord(spent) || ![spent['dayAt'], spent['bytes']].every(Number.isFinite)) return undefined;
   if (!Array.isArray(tunnels) || !tunnels.every((id) => typeof id === 'string')) return undefined;
   return isList(value['bindRefusals'], isRefusal) ? (value as unknown as ContinuityRecord) : undefined;
 };
@@ -89,6 +93,7 @@ export interface ContinuityOptions {
   readonly store: Store<ContinuityRecord | null> | null;
   observed(): Observed;
   told(): Told;
+  spent(): SpentBudget;
 }
 
 export interface Continuity {
@@ -104,14 +109,21 @@ export interface Continuity {
   end(): Promise<void>;
 }
 
-export const createContinuity = ({ clock, wall, store, observed, told }: ContinuityOptions): Continuity => {
+export const createContinuity = ({
+  clock,
+  wall,
+  store,
+  observed,
+  told,
+  spent,
+}: ContinuityOptions): Continuity => {
   let isKeeping = false;
   let written = '';
   let cancel: (() => void) | undefined;
   let room = WRITES_AT_ONCE;
   let roomAt = clock.now();
 
-  const content = (): Omit<ContinuityRecord, 'v' | 'at' | 'released' | 'offsetMs'> => {
+  const content = (): Omit<ContinuityRecord, 'v' | 'at' | 'released' | 'offsetMs' | 'spent'> => {
     const { tunnels, reconnects, hadSession, upSince, downSince, bindRefusals } = observed();
     return {
       tunnels: tunnels.filter((t) => t.connectedAt !== null).map((t) => t.id),
@@ -127,7 +139,8 @@ export const createContinuity = ({ clock, wall, store, observed, told }: Continu
   const write = async (released: boolean): Promise<void> => {
     const now = content();
     written = JSON.stringify(now);
-    await store?.save({ v: 1, at: clock.now(), released, offsetMs: wall.offsetMs(), ...now });
+    const at = clock.now();
+    await store?.save({ v: 1, at, released, offsetMs: wall.offsetMs(), spent: spent(), ...now });
   };
 
   const waitMs = (): number => {

@@ -49,6 +49,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     store: options.continuity,
     observed: supervisor.observed,
     told: reporter.told,
+    spent: reporter.spent,
   });
 
   const resume = (): Promise<void> =>
@@ -108,7 +109,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       };
       supervisor.adopt(adopted, keyOf, past);
       if (adopted.length > 0) log.info({ tunnels: adopted.map((a) => a.tunnel) }, 'tunnel processes adopted');
-      reporter.start(past?.told ?? null);
+      reporter.start(past);
       continuity.start();
       reporter.event({ type: 'agent.start', data: { version: options.version, adopted: adopted.length } });
       for (const { store, isLost } of options.recovered)

@@ -27,6 +27,12 @@ const DAY_MS = 86_400_000;
  */
 export type EventKind = keyof typeof SHARES;
 
+/** What of the day is spent; `dayAt` is when it began, on the monotonic clock. */
+export interface SpentBudget {
+  readonly dayAt: number;
+  readonly bytes: number;
+}
+
 export interface EventBudget {
   /** Whether an event of so many bytes is sent; what is sent is spent. */
   admit(bytes: number, kind: EventKind): 'send' | 'count' | 'drop';
@@ -34,6 +40,9 @@ export interface EventBudget {
   spend(bytes: number): void;
   /** How long after the last report one of so many bytes may follow. */
   reportGapMs(bytes: number): number;
+  spent(): SpentBudget;
+  /** The day goes on that began under the supervisor before. */
+  carryOn(spent: SpentBudget): void;
 }
 
 export const createEventBudget = (clock: Clock): EventBudget => {
@@ -67,6 +76,11 @@ export const createEventBudget = (clock: Clock): EventBudget => {
     spend: (bytes) => {
       turn();
       spent += bytes;
+    },
+    spent: () => ({ dayAt, bytes: spent }),
+    carryOn: (before) => {
+      dayAt = before.dayAt;
+      spent += before.bytes;
     },
     reportGapMs: (bytes) => {
       turn();

@@ -10,7 +10,7 @@ import { DELIVERY } from '../protocol/messages.ts';
 import type { HelloMessage } from '../protocol/presence-schema.ts';
 import { formatTopic } from '../protocol/topics.ts';
 import { startConnSummaries } from './conn-summary.ts';
-import { createEventBudget, REPORT_GAP_MS } from './event-budget.ts';
+import { createEventBudget, REPORT_GAP_MS, type SpentBudget } from './event-budget.ts';
 import { createEventDesk } from './event-desk.ts';
 import { createHealthBeat } from './health-beat.ts';
 import type { Outbox } from './outbox.ts';
@@ -67,8 +67,10 @@ export interface Reporter {
   reportNow(): Promise<void>;
   /** What the cloud was told last, for the next supervisor. */
   told(): Told;
-  /** `told`: by the supervisor before, where it only handed over; null where all is news. */
-  start(told: Told | null): void;
+  /** What of the day's bytes is spent. */
+  spent(): SpentBudget;
+  /** `past`: of the supervisor before, where it only handed over; null where all is news and the day begins. */
+  start(past: { readonly told: Told; readonly spent: SpentBudget } | null): void;
   stop(): void;
 }
 
@@ -244,9 +246,12 @@ export const createReporter = (options: ReporterOptions): Reporter => {
       conditions: conditions.map(({ goneAt: _, heldUntil: __, ...c }) => ({ ...c, goneAt: null })),
       lostAt,
     }),
-    start: (told) => {
+    spent: budget.spent,
+    start: (past) => {
       isStarted = true;
-      if (told !== null) {
+      if (past !== null) {
+        const { told } = past;
+        budget.carryOn(past.spent);
         before = told;
         lostAt = told.lostAt;
         const heldUntil = clock.now() + FIRST_LOOK_MS;

@@ -43,6 +43,7 @@ const record = (more: Partial<ContinuityRecord> = {}): ContinuityRecord => ({
     conditions: [{ code: 'SATURATED', severity: 'warning', message: 'Full.', since: 20_000, goneAt: null }],
     lostAt: null,
   },
+  spent: { dayAt: 0, bytes: 1000 },
   ...more,
 });
 
@@ -120,6 +121,7 @@ test('what is not a whole record is none', () => {
     { ...record(), upSince: 'now' },
     { ...record(), bindRefusals: [{}] },
     { ...record(), told: null },
+    { ...record(), spent: { bytes: 1 } },
     { ...record(), told: { ...told, conditions: [{ code: 'X' }] } },
     { ...record(), told: { ...told, endpoints: [null] } },
   ])
@@ -144,6 +146,7 @@ const rig = () => {
     },
     observed: () => observed,
     told: () => record().told,
+    spent: () => record().spent,
   });
   return {
     clock,

@@ -198,7 +198,7 @@ test('after a hand-over only what changed is told, and a condition has time to b
   const next = rig();
   await next.clock.advance(60_000);
   next.now = picture({ conditions: [full] });
-  next.reporter.start(r.reporter.told());
+  next.reporter.start({ told: r.reporter.told(), spent: r.reporter.spent() });
   await next.reporter.up(1, false);
   expect(next.of('/event')).toEqual([]);
   const began = (next.reporter.conditions() ?? []).map((c) => [c.code, c.since]);
@@ -284,6 +284,14 @@ test('a session that flaps for a day stays under the ceiling; reports go on, mor
   const late = gaps.slice(-20);
   expect(Math.min(...late)).toBeGreaterThan(60);
   expect(r.outbox.dropped()).toBeGreaterThan(0);
+
+  // The next supervisor has no other day.
+  const next = rig();
+  await next.clock.advance(r.clock.now());
+  next.reporter.start({ told: r.reporter.told(), spent: r.reporter.spent() });
+  next.reporter.event({ type: 'conn.opened', ep: 'web' });
+  await next.clock.advance(1000);
+  expect(next.of('/event')).toEqual([]);
 
   // The last state comes through, and what an operator asks for is told at once.
   const { length } = r.of('/reported');
