@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /** The time-out only ends what hangs: what a test waits for has a deadline of its own, and machines are slow at times. */
 const project = (name: string, testTimeout: number) => ({
@@ -13,6 +14,7 @@ const project = (name: string, testTimeout: number) => ({
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', 60_000),
       {
