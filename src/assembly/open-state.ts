@@ -37,7 +37,7 @@ export interface OpenState {
   readonly document: MirroredStore<DesiredRecord | null>;
   readonly revFloor: MirroredStore<RevFloor>;
   readonly keySet: MirroredStore<KeySetRecord | null>;
-  /** Worth keeping and no loss: it is neither watched nor missed. */
+  /** No loss where it is lost, and nothing waits for the disk to have it. */
   readonly continuity: MirroredStore<ContinuityRecord | null>;
   /** What was repaired; `isLost` when no copy was good. */
   readonly recovered: readonly { readonly store: string; readonly isLost: boolean }[];
@@ -141,9 +141,12 @@ export const openState = async (
     revFloor,
     keySet,
     continuity,
-    recovered: Object.entries(stores).flatMap(([store, { recovered }]) =>
-      recovered === 'no' ? [] : [{ store, isLost: recovered === 'lost' }],
-    ),
+    recovered: [
+      ...Object.entries(stores).flatMap(([store, { recovered }]) =>
+        recovered === 'no' ? [] : [{ store, isLost: recovered === 'lost' }],
+      ),
+      ...(continuity.recovered === 'no' ? [] : [{ store: 'continuity', isLost: false }]),
+    ],
     flush: async () => {
       const all = await Promise.all(durable.map((store) => store.flush()));
       return all.every((result) => result.ok);
