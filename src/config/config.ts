@@ -36,6 +36,7 @@ export interface MqttConfig {
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
+  readonly alpn: string;
   readonly protocol: 'auto' | '5' | '4';
   readonly keepAliveS: number;
 }

@@ -135,6 +135,13 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    needs: ['mqtt'],
+    check: ({ mqtt: { alpn, url } }) =>
+      alpn !== '' && !url.startsWith('mqtts:')
+        ? [problem('mqtt.alpn', 'has no meaning without mqtts://')]
+        : [],
+  },
+  {
     needs: ['trust'],
     check: ({ trust }) =>
       trust.mode === 'signed' && trust.keysFile === ''

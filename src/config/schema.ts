@@ -35,6 +35,15 @@ const mqtt = Type.Object(
     caFile: secretPath("PEM file with the authorities to trust for the broker instead of the system's."),
     certFile: secretPath('PEM file with the client certificate, read again at each connect.'),
     keyFile: secretPath("PEM file with the client certificate's key."),
+    alpn: text(
+      '',
+      {
+        description:
+          'Protocol to name in the TLS handshake (ALPN), where a broker tells several apart on one port, as AWS does on 443.',
+        unit: 'such as `x-amzn-mqtt-ca`',
+      },
+      255,
+    ),
     protocol: choice(
       ['auto', '5', '4'],
       'auto',

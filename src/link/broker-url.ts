@@ -12,6 +12,8 @@ export interface BrokerTarget {
   /** Path and query, for WebSockets. */
   readonly path: string;
   readonly isSecure: boolean;
+  /** Protocol to name in the TLS handshake of `mqtts`. */
+  readonly alpn?: string;
   /** The URL for people, logs and status. */
   readonly shown: string;
 }

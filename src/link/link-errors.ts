@@ -76,7 +76,8 @@ const CHAIN_REASON: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'is for another name',
   HOSTNAME_MISMATCH: 'is for another name',
   CERT_REVOKED: 'is revoked',
-  CERT_SIGNATURE_FAILURE: 'has a bad signature',
+  // An authority was made anew under its old name.
+  CERT_SIGNATURE_FAILURE: 'comes from an authority that only has the name of the one in mqtt.caFile',
   INVALID_CA: 'comes from a certificate that may not sign others',
   PATH_LENGTH_EXCEEDED: 'has a chain that is too long',
 };
@@ -130,6 +131,9 @@ export const errorCode = (error: unknown): number | string | null => {
   const { code } = error;
   return typeof code === 'number' || typeof code === 'string' ? code : null;
 };
+
+/** The alert of TLS itself; its code differs by version of the library. */
+const NO_SUCH_PROTOCOL = /no application protocol/i;
 
 const day = (ms: number): string => new Date(ms).toISOString().slice(0, 16);
 
@@ -202,6 +206,10 @@ const byNodeCode = (code: string, loss: Loss): Failure => {
     };
   }
   if (CERTIFICATE_ALERT.test(code)) return byOwnCertificate(loss, code);
+  if (loss.error instanceof Error && NO_SUCH_PROTOCOL.test(loss.error.message)) {
+    const message = `The broker ${broker} does not know the protocol that mqtt.alpn names (${code}).`;
+    return { kind: 'tls', fault: fault('BROKER_TLS', message, true) };
+  }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_'))
     return {
       kind: 'tls',

@@ -78,7 +78,7 @@ export const createLink = (options: LinkOptions): Link => {
   const { config, clock, log, handlers, protoMemory } = options;
   const parsed = parseBrokerUrl(config.url);
   if (!parsed.ok) throw new LockkeeperError(parsed.fault);
-  const target = parsed.value;
+  const target = { ...parsed.value, ...(config.alpn === '' ? {} : { alpn: config.alpn }) };
   const reader = createCredentialReader(config);
   const denied = createDeniedTopics();
   const watch = createPublishWatch(clock);

@@ -22,13 +22,16 @@ const tlsOptions = (target: BrokerTarget, secrets: StreamSecrets): ConnectionOpt
   ...(secrets.key === null ? {} : { key: secrets.key }),
 });
 
+const alpnOptions = ({ alpn }: BrokerTarget): ConnectionOptions =>
+  alpn === undefined ? {} : { ALPNProtocols: [alpn] };
+
 const openRaw = (target: BrokerTarget, secrets: StreamSecrets, onOpen: () => void): Duplex => {
   const { scheme, host, port, path } = target;
   switch (scheme) {
     case 'mqtt':
       return connectTcp({ host, port }, onOpen).setNoDelay().setKeepAlive(true);
     case 'mqtts':
-      return connectTls({ host, port, ...tlsOptions(target, secrets) }, onOpen)
+      return connectTls({ host, port, ...tlsOptions(target, secrets), ...alpnOptions(target) }, onOpen)
         .setNoDelay()
         .setKeepAlive(true);
     case 'ws':

@@ -60,6 +60,7 @@ test('beside another client that takes half of the limit a rotation ends well, a
       caFile: '',
       certFile: '',
       keyFile: '',
+      alpn: '',
       protocol: 'auto',
       keepAliveS: 60,
     },

@@ -168,6 +168,7 @@ test('a broker that cuts long rows of stored messages short hides no device that
       caFile: '',
       certFile: '',
       keyFile: '',
+      alpn: '',
       protocol: 'auto',
       keepAliveS: 60,
     },

@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
+import { createServer } from 'node:tls';
+import { expect, onTestFinished, test } from 'vitest';
 import { fastClock, startLink } from '../support/link-world.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -111,4 +114,51 @@ test('waits for a client certificate that is missing and reads it when it is the
   expect(link.status().lastError?.message).toContain(`${dir}/client.pem`);
   await placeClient(await ca.issue({ cn: 'press-7' }));
   await waitFor(() => link.status().state === 'connected');
+});
+
+/** Several protocols behind one port, as hosted brokers have on 443: only the one that is named leads to the broker. */
+const alpnFront = async (dir: string, ca: Awaited<ReturnType<typeof createTestCa>>, brokerPort: number) => {
+  const own = await ca.issue({ cn: 'front', ip: ['127.0.0.1'] });
+  const asked: (string | false)[] = [];
+  const server = createServer(
+    { cert: own.cert, key: own.key, ALPNProtocols: ['http/1.1', 'x-amzn-mqtt-ca'] },
+    (socket) => {
+      asked.push(socket.alpnProtocol ?? false);
+      socket.on('error', () => undefined);
+      if (socket.alpnProtocol !== 'x-amzn-mqtt-ca') return socket.destroy();
+      const broker = connect(brokerPort, '127.0.0.1').on('error', () => socket.destroy());
+      socket.once('close', () => broker.destroy());
+      return socket.pipe(broker).pipe(socket);
+    },
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return { asked, url: `mqtts://127.0.0.1:${port}`, caFile: await place(dir, 'front-ca.pem', ca.cert) };
+};
+
+test('names the protocol where a broker shares its port with others, and says nothing of one otherwise', async () => {
+  const dir = await tempDir();
+  const broker = await startMosquitto();
+  const { asked, url, caFile } = await alpnFront(dir, await createTestCa(), broker.port);
+  const unnamed = startLink({ url, caFile });
+  await waitFor(() => unnamed.link.status().lastError !== null);
+  expect(asked[0]).toBe(false);
+  await unnamed.link.stop();
+  const named = startLink({ url, caFile, alpn: 'x-amzn-mqtt-ca' }, { clientId: 'press-8' });
+  await waitFor(() => named.link.status().state === 'connected');
+  expect(asked.at(-1)).toBe('x-amzn-mqtt-ca');
+});
+
+test('a protocol that the broker does not know is told as a matter of TLS', async () => {
+  const dir = await tempDir();
+  const broker = await startMosquitto();
+  const { url, caFile } = await alpnFront(dir, await createTestCa(), broker.port);
+  const { link } = startLink({ url, caFile, alpn: 'mqtt' });
+  const { lastError } = await waitFor(() => {
+    const status = link.status();
+    return status.lastError !== null && status;
+  });
+  expect(lastError).toMatchObject({ code: 'BROKER_TLS', message: expect.stringContaining('mqtt.alpn') });
 });

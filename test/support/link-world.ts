@@ -23,6 +23,7 @@ export const mqttConfig = (over: Partial<MqttConfig> & Pick<MqttConfig, 'url'>):
   caFile: '',
   certFile: '',
   keyFile: '',
+  alpn: '',
   protocol: 'auto',
   keepAliveS: 120,
   ...over,

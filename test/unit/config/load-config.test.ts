@@ -348,9 +348,10 @@ test('prints the same text for the same meaning', async () => {
 
 test.each([
   [{ socket: '' }, 'socket must name a file'],
+  [{ mqtt: { ...BENCH_CONFIG.mqtt, alpn: 'x-amzn-mqtt-ca' } }, 'mqtt.alpn has no meaning without mqtts://'],
   [{ stateDir: '' }, 'stateDir must name a folder'],
   [{ socket: `/run/${'s'.repeat(120)}.sock` }, 'socket is longer than the 107 bytes'],
-])('refuses a place that cannot be used: %j', async (more, line) => {
+])('refuses what cannot be used: %j', async (more, line) => {
   const [first] = await loadBad({ config: { ...BENCH_CONFIG, ...more } });
   expect(first).toContain(line);
 });
