@@ -28,6 +28,10 @@ export const filePages = (smaps: string): readonly Mapping[] =>
     return [{ start: first, bytes: BigInt(`0x${end}`) - first }];
   });
 
+/** False where the list is another process's, an emulator's for one: its addresses mean something else here. Pure. */
+export const holds = (mappings: readonly Mapping[], address: bigint): boolean =>
+  mappings.some(({ start, bytes }) => address >= start && address < start + bytes);
+
 const MADV_DONTNEED = 4;
 
 /** The runtime's own way to the C library; undefined before Node 26. It calls itself experimental, which no log needs to say. */
@@ -44,16 +48,23 @@ const foreignFunctions = () => {
 interface Library {
   malloc_trim(keepBytes: bigint): number;
   madvise(start: bigint, bytes: bigint, advice: number): number;
+  /** Where this process has a function of the C library. */
+  readonly landmark: bigint;
 }
 
+/** Pointers and sizes are passed as 64 bits. */
+const WIDE: ReadonlySet<string> = new Set(['x64', 'arm64']);
+
 const openLibrary = (): Library | null => {
-  if (process.platform !== 'linux') return null;
+  if (process.platform !== 'linux' || !WIDE.has(process.arch)) return null;
   try {
     const library = foreignFunctions()?.dlopen(null, {
       malloc_trim: { arguments: ['u64'], return: 'i32' },
       madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
     });
-    return (library?.functions as Library | undefined) ?? null;
+    if (library === undefined) return null;
+    const { malloc_trim, madvise } = library.functions as Omit<Library, 'landmark'>;
+    return { malloc_trim, madvise, landmark: library.lib.getSymbol('malloc_trim') };
   } catch {
     // Another C library, or another form of what is experimental.
     return null;
@@ -67,8 +78,9 @@ export const openReleasePages = (): (() => void) => {
   return () => {
     try {
       library.malloc_trim(0n);
-      for (const { start, bytes } of filePages(readFileSync('/proc/self/smaps', 'latin1')))
-        library.madvise(start, bytes, MADV_DONTNEED);
+      const mappings = filePages(readFileSync('/proc/self/smaps', 'latin1'));
+      if (!holds(mappings, library.landmark)) return;
+      for (const { start, bytes } of mappings) library.madvise(start, bytes, MADV_DONTNEED);
     } catch {
       // Without the file there is nothing to go by.
     }

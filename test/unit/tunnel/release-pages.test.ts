@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { filePages, openReleasePages } from '../../../src/tunnel/release-pages.ts';
+import { filePages, holds, openReleasePages } from '../../../src/tunnel/release-pages.ts';
 
 const mapping = (range: string, rights: string, inode: string, sizes: string): string =>
   `${range} ${rights} 00000000 fe:00 ${inode}    ${inode === '0' ? '' : '/usr/lib/node'}\nRss:   8 kB\n${sizes}`;
@@ -30,6 +30,16 @@ test.each([
 ])('left alone: %s', (_, rights, inode, sizes) => {
   const text = `${mapping('00400000-00401000', rights, inode, sizes)}${mapping('00500000-00501000', 'r-xp', '12', CLEAN)}`;
   expect(filePages(text)).toEqual([{ start: 0x50_0000n, bytes: 0x1000n }]);
+});
+
+test("a list without the landmark is another process's", () => {
+  const mappings = filePages(mapping('00400000-00401000', 'r-xp', '12', CLEAN));
+  expect([0x3f_ffffn, 0x40_0000n, 0x40_0fffn, 0x40_1000n].map((at) => holds(mappings, at))).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
 });
 
 const canRelease = process.platform === 'linux' && process.getBuiltinModule('node:ffi') !== undefined;
