@@ -74,6 +74,7 @@ export const aedes: BrokerMaker = async () => {
   };
   await start();
   return {
+    tls: null,
     get port() {
       return port;
     },

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import type { Running } from './spawn-node.ts';
 import { makeTempDir } from './temp-dir.ts';
+import { createTestCa, place } from './test-ca.ts';
 
 /** Ids of the devices that every broker knows; the documentation's device is the first. */
 export const DEVICES: readonly string[] = Array.from({ length: 16 }, (_, i) => `press-${i + 7}`);
@@ -9,9 +10,30 @@ export const OPERATOR = 'operator';
 /** Everybody's at these brokers. */
 export const PASSWORD = 'the right one';
 
+/** A listener whose certificate is by an authority of the test's own. */
+export interface BrokerTls {
+  readonly port: number;
+  readonly caFile: string;
+}
+
+/** Files for such a listener on the loopback address. */
+export const placeServerCertificate = async (
+  dir: string,
+): Promise<{ readonly caFile: string; readonly certFile: string; readonly keyFile: string }> => {
+  const ca = await createTestCa();
+  const { cert, key } = await ca.issue({ cn: 'broker', ip: ['127.0.0.1'] });
+  return {
+    caFile: await place(dir, 'ca.pem', ca.cert),
+    certFile: await place(dir, 'server.pem', cert),
+    keyFile: await place(dir, 'server.key', key),
+  };
+};
+
 /** A broker process, or several that are one broker. */
 export interface BrokerRun {
   readonly port: number;
+  /** Its listener with TLS; null where another test has that. */
+  readonly tls: BrokerTls | null;
   /** Starts it, the first time or again, with what it stored; resolves once clients are taken. */
   start(): Promise<void>;
   /** Ends it as a power cut would. */

@@ -1,15 +1,16 @@
 /** The same questions to every broker: what the device's link makes of it, with the real rights and limits. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { daemonOn } from './broker-daemon.ts';
-import { type BrokerRig, DEVICES, PASSWORD, startRig } from './broker-rig.ts';
+import { type BrokerRig, DEVICES, OPERATOR, PASSWORD, startRig } from './broker-rig.ts';
 import type { BrokerTraits } from './broker-table.ts';
 import { fastClock, type LinkWorld, startLink } from './link-world.ts';
 import { mqttPeer } from './mqtt-peer.ts';
 import { openPath } from './path-fault.ts';
 import { tempDir } from './temp-dir.ts';
-import { place } from './test-ca.ts';
+import { createTestCa, place } from './test-ca.ts';
 import { waitFor } from './wait-for.ts';
 
 type LinkOver = Parameters<typeof startLink>[0];
@@ -97,6 +98,30 @@ export const brokerSuite = (traits: BrokerTraits): void => {
       await isUp(world);
       expect(world.link.status().problems).toEqual([]);
     });
+
+    test.runIf(traits.tls.is)(
+      'over TLS: names a foreign authority, and connects once the right one is in place',
+      async () => {
+        const { tls } = rig();
+        if (tls === null) throw new Error('the broker has no listener with TLS');
+        const id = nextId();
+        const url = `mqtts://127.0.0.1:${tls.port}`;
+        const dir = await tempDir();
+        const caFile = await place(dir, 'ca.pem', (await createTestCa()).cert);
+        const world = await device(id, { url, caFile });
+        await waitFor(() => world.link.status().problems.some((p) => p.code === 'BROKER_TLS'));
+        expect(world.link.status()).toMatchObject({ lastError: { code: 'BROKER_TLS', retryable: true } });
+        expect(world.link.status().lastError?.message).toMatch(/authority/);
+        expect(world.ups).toEqual([]);
+        const ca = await readFile(tls.caFile, 'utf8');
+        await place(dir, 'ca.pem', ca);
+        await isUp(world);
+        expect(world.link.status()).toMatchObject({ broker: url, problems: [] });
+        const cloud = await mqttPeer(url, { username: OPERATOR, password: PASSWORD, ca });
+        await cloud.publish(`${base(id)}/cmd/ping`, 'fresh');
+        await waitFor(() => world.texts(`${base(id)}/cmd/ping`).includes('fresh'));
+      },
+    );
 
     test(`gives what is stored at each connect; a stored command is ${traits.storedCommand.is}`, async () => {
       const id = nextId();

@@ -30,6 +30,8 @@ export interface BrokerTraits {
   readonly storedByWildcard: Row<boolean>;
   /** Whether documents and sessions survive a kill -9 of the broker. */
   readonly survivesCrash: Row<boolean>;
+  /** Whether the listener with TLS is tried in the same go. */
+  readonly tls: Row<boolean>;
   /** Whether the whole daemon is tried on it in the same go. */
   readonly daemon: Row<boolean>;
 }
@@ -50,6 +52,7 @@ export const MOSQUITTO: BrokerTraits = {
   storedCommand: { is: 'withheld', because: 'MQTT 5 lets the device say so' },
   storedByWildcard: usual(true),
   survivesCrash: { is: false, because: 'it writes its store at its end and every half hour' },
+  tls: { is: false, because: 'link-tls.test.ts does, with client certificates' },
   daemon: { is: false, because: 'daemon-mosquitto.test.ts does, in both versions of MQTT' },
 };
 
@@ -64,6 +67,7 @@ export const NATS: BrokerTraits = {
   storedCommand: usual('marked'),
   storedByWildcard: usual(true),
   survivesCrash: usual(true),
+  tls: { is: true, because: 'nothing else does' },
   daemon: { is: true, because: 'nothing else does' },
 };
 
@@ -81,6 +85,7 @@ export const RABBITMQ: BrokerTraits = {
   storedCommand: { is: 'withheld', because: 'its store is not looked through for filters with a wildcard' },
   storedByWildcard: { is: false, because: 'its store is not looked through for filters with a wildcard' },
   survivesCrash: usual(true),
+  tls: { is: true, because: 'nothing else does' },
   daemon: { is: true, because: 'nothing else does' },
 };
 
@@ -95,5 +100,6 @@ export const AEDES: BrokerTraits = {
   storedCommand: usual('marked'),
   storedByWildcard: usual(true),
   survivesCrash: { is: false, because: 'it keeps everything in memory' },
+  tls: { is: false, because: 'it is a library: TLS is in front of it' },
   daemon: { is: false, because: 'every other test of the daemon has it for its broker' },
 };

@@ -71,7 +71,7 @@ export const mosquitto: BrokerMaker = async (dir) => {
   const hashed = await spawnProgram('mosquitto_passwd', ['-U', passwordFile], { autoKill: false }).exit;
   if (hashed.code !== 0) throw new Error(hashed.stderr);
   const { start, crash, stderr } = processOf(configFile);
-  return { port, start, log: stderr, crash, end: crash };
+  return { port, tls: null, start, log: stderr, crash, end: crash };
 };
 
 /** Starts Debian's Mosquitto on a free loopback port; it ends with the test. */

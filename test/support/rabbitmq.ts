@@ -3,7 +3,7 @@ import { readdir, realpath, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { adapt, docBlock } from './broker-docs.ts';
-import { type BrokerMaker, DEVICES, PASSWORD, restartable } from './broker-rig.ts';
+import { type BrokerMaker, DEVICES, PASSWORD, placeServerCertificate, restartable } from './broker-rig.ts';
 import { freePort } from './free-port.ts';
 import { spawnProgram } from './spawn-node.ts';
 import { waitFor } from './wait-for.ts';
@@ -50,7 +50,13 @@ const isOpen = (port: number): Promise<boolean> =>
 export const rabbitmq: BrokerMaker = async (dir) => {
   const [version] = await readdir(LIB_DIR);
   const program = await realpath(join(LIB_DIR, version ?? '', 'sbin', 'rabbitmq-server'));
-  const [port, mapperPort, nodePort] = [await freePort(), await freePort(), await freePort()];
+  const [port, tlsPort, mapperPort, nodePort] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ]);
+  const { caFile, certFile, keyFile } = await placeServerCertificate(dir);
   const configFile = join(dir, 'rabbitmq.conf');
   const definitionsFile = join(dir, 'definitions.json');
   const pluginsFile = join(dir, 'plugins');
@@ -59,6 +65,10 @@ export const rabbitmq: BrokerMaker = async (dir) => {
     `${adapt(await docBlock('brokers.md', 'rabbitmq'), {
       'tcp.default = 1883': `tcp.default = 127.0.0.1:${port}`,
       '/etc/rabbitmq/definitions.json': definitionsFile,
+    })}${adapt(await docBlock('brokers.md', 'rabbitmq-tls'), {
+      'ssl.default = 8883': `ssl.default = 127.0.0.1:${tlsPort}`,
+      '/etc/rabbitmq/server.pem': certFile,
+      '/etc/rabbitmq/server.key': keyFile,
     })}log.console = true\nlog.file = false\ndistribution.listener.interface = 127.0.0.1\n`,
   );
   await writeFile(definitionsFile, definitions(await docBlock('brokers.md', 'rabbitmq-definitions')));
@@ -93,6 +103,7 @@ export const rabbitmq: BrokerMaker = async (dir) => {
   );
   return {
     port,
+    tls: { port: tlsPort, caFile },
     start,
     log: stdout,
     crash,
