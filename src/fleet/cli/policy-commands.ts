@@ -1,8 +1,9 @@
 import { Argument, type Command } from 'commander';
 import { EXIT } from '../../core/errors.ts';
-import { type Finding, lintPolicy } from '../policy/lint.ts';
+import { lintPolicy } from '../policy/lint.ts';
 import { lintCalls } from '../policy/lint-calls.ts';
 import { lintEndpoints } from '../policy/lint-endpoints.ts';
+import type { Finding } from '../policy/lint-finding.ts';
 import { PRESETS, type Preset, policyText, presetRules, withForward } from '../policy/preset.ts';
 import type { Cli } from './cli.ts';
 import { addExposeCommands } from './expose-commands.ts';

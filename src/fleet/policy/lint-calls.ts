@@ -1,6 +1,7 @@
 /** Calls of ngrok's two APIs, and settings of its agent, in scripts and runbooks that do not do what was meant. Pure. */
-import type { Finding } from './lint.ts';
+
 import { portFinding } from './lint-endpoints.ts';
+import type { Finding } from './lint-finding.ts';
 
 /** The agent has `/api/tunnels`, which is on its way out, and `/api/endpoints`. */
 const AGENT_PATH = /\/api\/tunnel(?![\w-])/;

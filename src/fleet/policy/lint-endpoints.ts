@@ -1,5 +1,5 @@
 /** Endpoints of a device's configuration that show what nobody should see. Pure. */
-import type { Finding } from './lint.ts';
+import type { Finding } from './lint-finding.ts';
 
 /** An endpoint of a device's configuration, as far as the lint looks at it. */
 export interface ExposedEndpoint {

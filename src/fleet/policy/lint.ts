@@ -4,32 +4,8 @@ import { isIP } from 'node:net';
 import { isRecord } from '../../protocol/strict-json.ts';
 import { ACTIONS, DOORS, GUARDS, TERMINATING } from './actions.ts';
 import { isWithoutVersion } from './lint-calls.ts';
+import type { Finding } from './lint-finding.ts';
 import type { Phase, PolicyAction, PolicyRule, PolicyText } from './policy-text.ts';
-
-export interface Finding {
-  readonly code:
-    | 'UNREACHABLE'
-    | 'GUARD_TOO_LATE'
-    | 'FORWARD_TARGET'
-    | 'WRONG_PHASE'
-    | 'UNKNOWN_ACTION'
-    | 'OPEN_TO_ALL'
-    | 'NOT_ENFORCED'
-    | 'BAD_CIDR'
-    | 'CERTIFICATE'
-    | 'WEAK_CHECK'
-    | 'SECRET_IN_TEXT'
-    | 'NO_END'
-    | 'LOCAL_API'
-    | 'AGENT_API_PATH'
-    | 'API_VERSION'
-    | 'TOKEN_UNRESTRICTED'
-    | 'UPSTREAM_PORT';
-  readonly severity: 'error' | 'warning';
-  /** Where: a rule's name or place, or a file's endpoint. */
-  readonly at: string;
-  readonly message: string;
-}
 
 export interface LintContext {
   readonly nowMs: number;
