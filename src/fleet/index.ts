@@ -52,7 +52,8 @@ export {
 export { readKeyFile, readSigner, writeKeyFile } from './key-files.ts';
 export { type OpenKeys, readKeys, withKey, withoutKey, writeKeys } from './key-set.ts';
 export { keyFromHello, pinDevice, readDeviceKeyFile, sealingKey } from './pin-device.ts';
-export { type Finding, lintPolicy } from './policy/lint.ts';
+export { lintPolicy } from './policy/lint.ts';
+export type { Finding } from './policy/lint-finding.ts';
 export { type PolicyText, readPolicyText } from './policy/policy-text.ts';
 export { presetRules, withForward } from './policy/preset.ts';
 export { loadProfile, type Profile, type ProfileOverrides } from './profile.ts';

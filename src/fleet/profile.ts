@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Type } from 'typebox';
 import type { MqttConfig } from '../config/config.ts';
+import { ALPN_NAME } from '../config/schema-parts.ts';
 import { absolutePath, readJsonFile } from '../config/text-file.ts';
 import { failed, fault, ok, type Result } from '../core/errors.ts';
 import { checker } from '../protocol/validate.ts';
@@ -23,7 +24,7 @@ const profileSchema = Type.Object(
           caFile: text,
           certFile: text,
           keyFile: text,
-          alpn: text,
+          alpn: Type.Optional(Type.String(ALPN_NAME)),
           protocol: Type.Optional(Type.Enum(['auto', '5', '4'])),
           keepAliveS: Type.Optional(Type.Integer({ minimum: 5, maximum: 1160 })),
         },
