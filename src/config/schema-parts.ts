@@ -16,6 +16,9 @@ export const NOTE_KEYWORDS = ['unit', 'wanted'] as const;
 
 export const CLOSED = { additionalProperties: false } as const;
 
+/** Its length goes on the wire in one byte; what does not fit there is refused only when it is used. */
+export const ALPN_NAME = { maxLength: 255, pattern: '^[!-~]*$' } as const;
+
 /** A text that may be empty. */
 export const text = (fallback: string, notes: KeyNotes, maxLength = 1024) =>
   Type.String({ default: fallback, maxLength, ...notes });

@@ -1,7 +1,7 @@
 /** The schema of `config.json`: every key with its meaning, default and unit. */
 import { type Static, Type } from 'typebox';
 import { DEVICE_ID_PATTERN, NAME_PATTERN } from '../protocol/names.ts';
-import { CLOSED, choice, flag, path, seconds, secretPath, section, text } from './schema-parts.ts';
+import { ALPN_NAME, CLOSED, choice, flag, path, seconds, secretPath, section, text } from './schema-parts.ts';
 import { allowUpstreamsSchema, endpointsSchema, policiesSchema, upstreamsSchema } from './schema-traffic.ts';
 
 const device = Type.Object(
@@ -35,15 +35,14 @@ const mqtt = Type.Object(
     caFile: secretPath("PEM file with the authorities to trust for the broker instead of the system's."),
     certFile: secretPath('PEM file with the client certificate, read again at each connect.'),
     keyFile: secretPath("PEM file with the client certificate's key."),
-    alpn: text(
-      '',
-      {
-        description:
-          'Protocol to name in the TLS handshake (ALPN), where a broker tells several apart on one port, as AWS does on 443.',
-        unit: 'such as `x-amzn-mqtt-ca`',
-      },
-      255,
-    ),
+    alpn: Type.String({
+      ...ALPN_NAME,
+      default: '',
+      description:
+        'Protocol to name in the TLS handshake (ALPN), where a broker tells several apart on one port, as AWS does on 443.',
+      unit: 'such as `x-amzn-mqtt-ca`',
+      wanted: 'up to 255 printable characters of ASCII without spaces, such as x-amzn-mqtt-ca',
+    }),
     protocol: choice(
       ['auto', '5', '4'],
       'auto',

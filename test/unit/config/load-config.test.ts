@@ -349,6 +349,7 @@ test('prints the same text for the same meaning', async () => {
 test.each([
   [{ socket: '' }, 'socket must name a file'],
   [{ mqtt: { ...BENCH_CONFIG.mqtt, alpn: 'x-amzn-mqtt-ca' } }, 'mqtt.alpn has no meaning without mqtts://'],
+  [{ mqtt: { ...BENCH_CONFIG.mqtt, alpn: 'two words' } }, 'mqtt.alpn'],
   [{ stateDir: '' }, 'stateDir must name a folder'],
   [{ socket: `/run/${'s'.repeat(120)}.sock` }, 'socket is longer than the 107 bytes'],
 ])('refuses what cannot be used: %j', async (more, line) => {
