@@ -60,6 +60,14 @@ export const checkPlace = async (place: PlaceCheck, clock: Clock): Promise<Findi
       `${host} port ${port} takes connections and does not answer a TLS handshake.`,
       'A firewall or proxy may accept the connection and drop the rest: let this host through.',
     );
+  if (facts === 'other-protocol')
+    return found(
+      check,
+      'error',
+      'TLS_FAILED',
+      `${host} port ${port} does not know the protocol ${place.alpn}.`,
+      'Mend mqtt.alpn, or leave it out where the port is for MQTT alone.',
+    );
   const isKnownOtherwise =
     place.trustsAnyone === true &&
     facts.error !== null &&

@@ -137,7 +137,14 @@ const checkBrokerAll = async (
     return [skipped('broker login', `not tried: it needs credentials, and ${OUT_OF_SIGHT}`)];
   const { host, port, isSecure } = target.value;
   const place = await checkPlace(
-    { check: 'broker', host, port, isTls: isSecure, caFile: pathOf(config.mqtt.caFile, env) },
+    {
+      check: 'broker',
+      host,
+      port,
+      isTls: isSecure,
+      caFile: pathOf(config.mqtt.caFile, env),
+      alpn: config.mqtt.alpn,
+    },
     clock,
   );
   return place.severity === 'error'

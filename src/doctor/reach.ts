@@ -9,6 +9,8 @@ const DEADLINE_MS = 5000;
 export interface Place {
   readonly host: string;
   readonly port: number;
+  /** Protocol to name in a TLS handshake; empty or left out for none. */
+  readonly alpn?: string;
 }
 
 /** Addresses of a name; the resolver's code where there are none. */
@@ -42,8 +44,14 @@ const oneLine = (name: unknown): string =>
     ? String((name as { O?: string; CN?: string }).O ?? (name as { CN?: string }).CN ?? '')
     : '';
 
-/** Shakes hands and looks at the certificate, also at one that is not trusted; null when there was no handshake in time. */
-export const tryHandshake = ({ host, port }: Place, ca: Buffer | null): Promise<HandshakeFacts | null> =>
+/**
+ * Shakes hands and looks at the certificate, also at one that is not trusted. `other-protocol` when the peer does not
+ * know the one that was named, null when there was no handshake in time.
+ */
+export const tryHandshake = (
+  { host, port, alpn }: Place,
+  ca: Buffer | null,
+): Promise<HandshakeFacts | 'other-protocol' | null> =>
   new Promise((resolve) => {
     const socket = tlsConnect({
       host,
@@ -51,8 +59,9 @@ export const tryHandshake = ({ host, port }: Place, ca: Buffer | null): Promise<
       rejectUnauthorized: false,
       ...(ca === null ? {} : { ca }),
       ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(alpn ? { ALPNProtocols: [alpn] } : {}),
     });
-    const settle = (facts: HandshakeFacts | null): void => {
+    const settle = (facts: HandshakeFacts | 'other-protocol' | null): void => {
       clearTimeout(deadline);
       socket.destroy();
       resolve(facts);
@@ -74,6 +83,8 @@ export const tryHandshake = ({ host, port }: Place, ca: Buffer | null): Promise<
         notAfterMs: Date.parse(certificate.valid_to),
       });
     });
-    socket.on('error', () => settle(null));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) =>
+      settle(code?.endsWith('NO_APPLICATION_PROTOCOL') ? 'other-protocol' : null),
+    );
     socket.once('close', () => settle(null));
   });

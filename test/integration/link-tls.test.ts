@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { createServer } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
+import { checkPlace } from '../../src/doctor/check-place.ts';
 import { fastClock, startLink } from '../support/link-world.ts';
 import { startMosquitto } from '../support/mosquitto.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -149,6 +151,17 @@ test('names the protocol where a broker shares its port with others, and says no
   const named = startLink({ url, caFile, alpn: 'x-amzn-mqtt-ca' }, { clientId: 'press-8' });
   await waitFor(() => named.link.status().state === 'connected');
   expect(asked.at(-1)).toBe('x-amzn-mqtt-ca');
+});
+
+test("the doctor's look at the broker names the protocol too", async () => {
+  const { url, caFile } = await alpnFront(await tempDir(), await createTestCa(), 9);
+  const port = Number(new URL(url).port);
+  const place = { check: 'broker', host: '127.0.0.1', port, isTls: true, caFile };
+  expect(await checkPlace({ ...place, alpn: 'x-amzn-mqtt-ca' }, systemClock)).toMatchObject({ code: 'OK' });
+  expect(await checkPlace({ ...place, alpn: 'mqtt' }, systemClock)).toMatchObject({
+    code: 'TLS_FAILED',
+    message: `127.0.0.1 port ${port} does not know the protocol mqtt.`,
+  });
 });
 
 test('a protocol that the broker does not know is told as a matter of TLS', async () => {
