@@ -94,6 +94,7 @@ const race = async (rivalIsFirst: boolean) => {
 test('tells a writer whose revision another writer took first', async () => {
   const { outcome, device } = await race(true);
   expect(outcome).toMatchObject({ ok: true, value: { kind: 'refused', fault: { code: 'REV_CONFLICT' } } });
+  await waitFor(() => device.documents.length > 0, { what: "the rival's document at the device" });
   expect(device.documents).toMatchObject([{ rev: 1, endpoints: [] }]);
 });
 
