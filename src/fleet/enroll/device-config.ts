@@ -12,7 +12,7 @@ export interface ConfigInputs {
   readonly tenant: string;
   /** The operator's template; null for none. */
   readonly template: Json | null;
-  readonly mqtt: Pick<Profile['mqtt'], 'url'>;
+  readonly mqtt: Pick<Profile['mqtt'], 'url' | 'alpn'>;
   readonly trust: 'signed' | 'broker';
   /** Names of files in the folder of the configuration; empty where there is none. */
   readonly caFile: string;
@@ -64,6 +64,7 @@ export const deviceConfig = (inputs: ConfigInputs): Result<Json> => {
     mqtt: {
       ...mqtt,
       url: mqtt['url'] ?? inputs.mqtt.url,
+      ...(mqtt['url'] === undefined && inputs.mqtt.alpn !== '' ? { alpn: inputs.mqtt.alpn } : {}),
       ...(inputs.caFile === '' || mqtt['caFile'] !== undefined ? {} : { caFile: inputs.caFile }),
       ...(inputs.hasPassword
         ? {
