@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { MqttConfig } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { fault, LockkeeperError } from '../core/errors.ts';
-import type { Link, LinkHandlers, LinkState, LinkStatus } from '../daemon/ports.ts';
+import type { Link, LinkHandlers, LinkStatus } from '../daemon/ports.ts';
 import { parseBrokerUrl } from './broker-url.ts';
 import { type Connection, type Delivery, openConnection } from './connection.ts';
 import { type Credentials, createCredentialReader } from './credentials.ts';
@@ -11,7 +11,7 @@ import { createDeniedTopics } from './denied-topics.ts';
 import { refusedFilters } from './filter-hunt.ts';
 import { createInbox, FLEET_BACKLOG } from './inbox.ts';
 import { classifyLoss, type Failure, type FailureKind } from './link-errors.ts';
-import { AWAY_GRACE_MS, certificateDaysLeft, linkProblems } from './link-problems.ts';
+import { certificateDaysLeft, linkProblems } from './link-problems.ts';
 import { MAX_PAYLOAD_BYTES } from './packet-guard.ts';
 import {
   chooseProtocol,
@@ -23,6 +23,7 @@ import {
 } from './protocol-choice.ts';
 import { createPublishWatch } from './publish-watch.ts';
 import { afterDown, afterQuiet, afterUp, INITIAL_RECONNECT } from './reconnect-policy.ts';
+import { createStanding } from './standing.ts';
 import { createSubscriptions, type SubscriptionRun } from './subscriptions.ts';
 
 /** Files, and what is due on the standing link, are looked at again at this pace. */
@@ -88,18 +89,12 @@ export const createLink = (options: LinkOptions): Link => {
     options.role === 'client' ? FLEET_BACKLOG : undefined,
   );
 
-  let state: LinkState = 'offline';
-  let sinceMs = clock.wall();
   let reconnect = INITIAL_RECONNECT;
   let protocol = initialProtocol(protoMemory.get(target.shown));
   let credentials: Credentials | null = null;
   let usedPrint = '';
   let current: Current | null = null;
   let connects = 0;
-  /** Why there is no link; null while there is one. */
-  let failure: Failure | null = null;
-  /** Monotonic time since when there is no link; null while there is one, and when none is wanted. */
-  let awaySinceMs: number | null = null;
   let earlyCloses = 0;
   /** True after an end over a subscription: some brokers store the refused filter and choke on it at the next connect. */
   let isSessionSuspect = false;
@@ -109,11 +104,10 @@ export const createLink = (options: LinkOptions): Link => {
   let isStopped = true;
   let cancelWait: (() => void) | null = null;
   let cancelTick: (() => void) | null = null;
-  let cancelAway: (() => void) | null = null;
-  let lastTold = '';
 
   const status = (): LinkStatus => {
     const wallMs = clock.wall();
+    const { state, sinceMs, failure } = standing;
     return {
       state,
       broker: target.shown,
@@ -128,38 +122,15 @@ export const createLink = (options: LinkOptions): Link => {
         credentials,
         isDuplicate: reconnect.isDuplicate,
         failure,
-        awayMs: awaySinceMs === null ? null : clock.now() - awaySinceMs,
+        awayMs: standing.awayMs(),
         wallMs,
       }),
       certificateDaysLeft: certificateDaysLeft(credentials, wallMs),
     };
   };
 
-  const tell = (): void => {
-    const now = status();
-    const text = JSON.stringify(now);
-    if (text === lastTold) return;
-    lastTold = text;
-    handlers.changed(now);
-  };
-
-  const enter = (next: LinkState): void => {
-    if (state === next) return;
-    state = next;
-    sinceMs = clock.wall();
-  };
-
-  const goneAway = (): void => {
-    if (awaySinceMs !== null) return;
-    awaySinceMs = clock.now();
-    cancelAway = clock.after(AWAY_GRACE_MS, tell);
-  };
-
-  const cameBack = (): void => {
-    failure = null;
-    awaySinceMs = null;
-    cancelAway?.();
-  };
+  const standing = createStanding(clock, status, (now) => handlers.changed(now));
+  const { enter, tell } = standing;
 
   /** Reads the files; null when there is something to connect with. */
   const readCredentials = async (): Promise<Failure | null> => {
@@ -178,8 +149,7 @@ export const createLink = (options: LinkOptions): Link => {
   };
 
   const failed = (why: Failure, upMs: number | null): void => {
-    failure = why;
-    goneAway();
+    standing.lost(why);
     const spreadMs = (options.spreadS?.() ?? 0) * 1000;
     const next = afterDown(reconnect, { kind: why.kind, atMs: clock.now(), upMs }, spreadMs, clock.random());
     reconnect = next.state;
@@ -203,7 +173,7 @@ export const createLink = (options: LinkOptions): Link => {
     protocol = protocolWorked(protocol, c.protocol, clock.wall());
     if (protocol.remembered !== null) protoMemory.set(target.shown, protocol.remembered);
     if (!(await c.run.sync()) || c !== current || isStopped) return;
-    cameBack();
+    standing.back();
     // Told while nothing can go out yet: the first report says that the outage is over, and no event overtakes it.
     tell();
     await Promise.resolve();
@@ -352,7 +322,7 @@ export const createLink = (options: LinkOptions): Link => {
     start() {
       if (!isStopped) return;
       isStopped = false;
-      goneAway();
+      standing.wanted();
       cancelTick = clock.after(TICK_MS, () => void tick());
       void attempt();
     },
@@ -390,8 +360,7 @@ export const createLink = (options: LinkOptions): Link => {
     },
     async stop() {
       isStopped = true;
-      awaySinceMs = null;
-      cancelAway?.();
+      standing.unwanted();
       cancelWait?.();
       cancelTick?.();
       cancelWait = null;
