@@ -38,8 +38,7 @@ const STEPS: readonly Step[] = [
   { name: 'reference page', command: ['node', 'docs/configuration-page.ts', '--check'] },
   { name: 'bundles', command: ['node', 'build.ts'] },
   tests('unit'),
-  // They wait more than they work: three keep two cores about half busy.
-  tests('integration', '--maxWorkers=3'),
+  tests('integration', '--maxWorkers=2'),
   tests('system', '--maxWorkers=2'),
   tests('containers'),
 ];
