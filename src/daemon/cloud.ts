@@ -118,6 +118,7 @@ export const createCloud = (
     swaps,
     defaultLeaseS: options.defaultLeaseS,
     drainMs: options.drainMs,
+    wallS: wall.s,
     snapshot,
     wake: () => supervisor.wake(),
     retryNow: () => supervisor.retryNow(),

@@ -17,6 +17,8 @@ export interface StartStopOptions {
   readonly waiter: Waiter;
   readonly defaultLeaseS: number;
   readonly drainMs: number;
+  /** Monotonic milliseconds to epoch seconds, as in every report. */
+  wallS(at: number): number;
   snapshot(): Snapshot;
   wake(): void;
   /** These endpoints are asked for anew: earlier refusals do not make them wait. */
@@ -113,10 +115,9 @@ export const createStartStop = (options: StartStopOptions): StartStop => {
   const openOut = (all: readonly EndpointSnapshot[]): Readonly<Record<string, unknown>> => {
     const [first] = all;
     if (first === undefined || all.length > 1) return { open: all.map((e) => e.name).join(' ') };
-    const leftMs = first.leaseEndsAt === null ? null : first.leaseEndsAt - clock.now();
     return {
       url: first.url,
-      ...(leftMs === null ? {} : { lease_end: Math.round((clock.wall() + leftMs) / 1000) }),
+      ...(first.leaseEndsAt === null ? {} : { lease_end: options.wallS(first.leaseEndsAt) }),
     };
   };
 
