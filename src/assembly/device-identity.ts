@@ -1,5 +1,6 @@
 /** The device's key pair in use: what it shows of itself, and how it takes another one without a visit. */
 import { ok } from '../core/errors.ts';
+import { createSerial } from '../core/serial.ts';
 import type { DeviceIdentity, KeyProof } from '../daemon/options.ts';
 import { deviceFingerprint, publicDeviceKey } from '../protocol/device-key.ts';
 import { openChallenge, proveKey } from '../protocol/key-proof.ts';
@@ -27,14 +28,10 @@ export const createDeviceIdentity = async (device: string, keys: DeviceKeys): Pr
   };
 
   // Of two at once each would make a key, and the second take the pinned one out of its day of grace.
-  let turn: Promise<unknown> = Promise.resolve();
+  const enqueue = createSerial();
   return {
     publicKey: () => publicDeviceKey(keys.current()),
     fingerprint: () => fingerprint,
-    renew: (sealed, nowS) => {
-      const mine = turn.then(() => renew(sealed, nowS));
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    renew: (sealed, nowS) => enqueue(() => renew(sealed, nowS)),
   };
 };

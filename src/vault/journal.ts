@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { type Fault, failed, fault, ok, type Result } from '../core/errors.ts';
+import { createSerial } from '../core/serial.ts';
 import { isTerminal } from '../protocol/result-schema.ts';
 import { FILE_MODE, writeFileAtomic } from './atomic-file.ts';
 import { encodeLine } from './checked-line.ts';
@@ -140,12 +141,7 @@ export const openJournal = async ({ dir, disk = nodeDisk, nowS }: JournalOptions
     });
   };
 
-  let queue: Promise<unknown> = Promise.resolve();
-  const enqueue = <R>(task: () => Promise<R>): Promise<R> => {
-    const run = queue.then(task);
-    queue = run.catch(() => undefined);
-    return run;
-  };
+  const enqueue = createSerial();
 
   const record = (entry: JournalEntry): Promise<Result<void>> => {
     const known = entries.get(entry.id);

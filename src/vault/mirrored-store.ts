@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { type Fault, failed, ok, type Result } from '../core/errors.ts';
+import { createSerial } from '../core/serial.ts';
 import type { Store } from '../daemon/ports.ts';
 import { writeFileAtomic } from './atomic-file.ts';
 import { type Disk, errnoOf, nodeDisk } from './disk.ts';
@@ -110,12 +111,7 @@ export const openStore = async <T>(options: StoreOptions<T>): Promise<MirroredSt
     return firstFault;
   };
 
-  let queue: Promise<unknown> = Promise.resolve();
-  const enqueue = <R>(task: () => Promise<R>): Promise<R> => {
-    const run = queue.then(task);
-    queue = run.catch(() => undefined);
-    return run;
-  };
+  const enqueue = createSerial();
 
   const saveNow = async (next: T): Promise<Result<void>> => {
     const plain = JSON.stringify(next);

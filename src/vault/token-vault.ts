@@ -1,6 +1,7 @@
 /** The authtokens on disk: a mirrored store around the pure transitions of `token-slots.ts`. */
 import { type Static, Type } from 'typebox';
 import { ok, type Result } from '../core/errors.ts';
+import { createSerial } from '../core/serial.ts';
 import type { VaultState } from '../daemon/ports.ts';
 import { CLOSED } from '../protocol/schema-primitives.ts';
 import { sha256 } from '../protocol/signing-key.ts';
@@ -111,13 +112,8 @@ export const openTokenVault = async ({ dir, disk, cipher }: TokenVaultOptions): 
   let sealed = await findSealedAway(copiesOf(dir, NAME), cipher, disk);
   let store = sealed === undefined ? await openFiles() : memoryStore();
 
-  let queue: Promise<unknown> = Promise.resolve();
   /** One transition after the other: each begins from what the one before has stored. */
-  const enqueue = <R>(task: () => Promise<R>): Promise<R> => {
-    const run = queue.then(task);
-    queue = run.catch(() => undefined);
-    return run;
-  };
+  const enqueue = createSerial();
 
   const applyNow = async (transition: (state: VaultState) => VaultState): Promise<Result<VaultState>> => {
     const next = transition(store.get());
