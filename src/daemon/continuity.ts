@@ -3,8 +3,10 @@
  * are as they are, and what the cloud was told. Times are of the monotonic clock, which both share; whatever befalls the
  * wall clock in between makes no difference.
  */
+import { type BucketPolicy, fullBucket, retryAfterS, take } from '../core/bucket.ts';
 import type { Clock } from '../core/clock.ts';
 import type { BindRefusal, Observed } from '../core/observed.ts';
+import { isRecord } from '../protocol/strict-json.ts';
 import type { SpentBudget } from './event-budget.ts';
 import type { AdoptedTunnel, Store } from './ports.ts';
 import type { Told } from './transitions.ts';
@@ -31,13 +33,10 @@ export interface ContinuityRecord {
 /** Where nothing runs that could be adopted, a hand-over is known by its time. */
 const RELEASED_FOR_MS = 120_000;
 /** Changes come one by one or not at all; a device that flaps may write so much at once, and then so seldom. */
-const WRITES_AT_ONCE = 30;
-const WRITE_EVERY_MS = 300_000;
+const WRITES: BucketPolicy = { burst: 30, perSecond: 1 / 300 };
 /** Changes come in groups. */
 const WRITE_AFTER_MS = 200;
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isTime = (value: unknown): boolean => value === null || Number.isFinite(value);
 const isList = (value: unknown, isItem: (item: Readonly<Record<string, unknown>>) => boolean): boolean =>
   Array.isArray(value) && value.every((item) => isRecord(item) && isItem(item));
@@ -120,8 +119,7 @@ export const createContinuity = ({
   let isKeeping = false;
   let written = '';
   let cancel: (() => void) | undefined;
-  let room = WRITES_AT_ONCE;
-  let roomAt = clock.now();
+  let bucket = fullBucket(WRITES, clock.now());
 
   const content = (): Omit<ContinuityRecord, 'v' | 'at' | 'released' | 'offsetMs' | 'spent'> => {
     const { tunnels, reconnects, hadSession, upSince, downSince, bindRefusals } = observed();
@@ -144,18 +142,15 @@ export const createContinuity = ({
   };
 
   const waitMs = (): number => {
-    const now = clock.now();
-    const gained = Math.floor((now - roomAt) / WRITE_EVERY_MS);
-    room = Math.min(WRITES_AT_ONCE, room + gained);
-    roomAt = room === WRITES_AT_ONCE ? now : roomAt + gained * WRITE_EVERY_MS;
-    return room > 0 ? WRITE_AFTER_MS : roomAt + WRITE_EVERY_MS - now;
+    const next = take(bucket, WRITES, clock.now());
+    return next.isAllowed ? WRITE_AFTER_MS : retryAfterS(next.bucket, WRITES) * 1000;
   };
 
   const look = (): void => {
     if (store === null || !isKeeping || cancel !== undefined || JSON.stringify(content()) === written) return;
     cancel = clock.after(waitMs(), () => {
       cancel = undefined;
-      room -= 1;
+      bucket = take(bucket, WRITES, clock.now()).bucket;
       void write(false);
     });
   };

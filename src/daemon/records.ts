@@ -2,6 +2,7 @@
 import type { SavedOverride } from '../core/override.ts';
 import type { DesiredDocument } from '../protocol/desired-schema.ts';
 import { isSeqWindow, type SeqWindows } from '../protocol/seq-window.ts';
+import { isRecord } from '../protocol/strict-json.ts';
 import { checkDesired } from '../protocol/validate.ts';
 import type { ActiveHours } from './active-hours.ts';
 
@@ -44,9 +45,6 @@ export const initialRuntime: RuntimeRecord = {
   proto: {},
   poison: [],
 };
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isOverride = (value: unknown): value is SavedOverride =>
   isRecord(value) &&
